@@ -1,0 +1,1 @@
+//! D-Bus calls and signals of the system services the helper talks to.

@@ -1,0 +1,1 @@
+//! The listener whose bytes carry their sender's credentials.

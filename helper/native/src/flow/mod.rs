@@ -1,0 +1,1 @@
+//! Packets of a tunnel handed to TypeScript in pooled slots.

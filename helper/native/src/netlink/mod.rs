@@ -1,0 +1,1 @@
+//! Interfaces, addresses, routes, rules and their changes.
