@@ -1,0 +1,124 @@
+import { ProviderError } from '@sallyport/shared/protocol/errors.ts';
+import type { PeerStatistics, SessionStatistics } from '@sallyport/shared/protocol/session.ts';
+import {
+  wireGuardSettingsSchema,
+  type ResolvedWireGuardSettings,
+  type WireGuardEvent,
+  type WireGuardSettings,
+  type WireGuardTunnel,
+} from '@sallyport/shared/provider/wireguard.ts';
+import type { SecretStore } from '../keychain/secret-store.ts';
+import type { DeviceConfiguration, VirtualInterface, WireGuardEngine } from './virtual-interface.ts';
+
+export interface WireGuardAttachmentOptions {
+  readonly device: VirtualInterface;
+  readonly secrets: SecretStore;
+  readonly fwmark: number;
+  /** Bytes the interface carries now. */
+  readonly mtu: () => number;
+  /** Runs a provider's listener in the provider's scope, so that what it throws has an owner. */
+  readonly call: (listener: () => void) => void;
+}
+
+/** `attachWireGuard`: a native device that takes its keys from the secret store by itself. */
+export class WireGuardAttachment implements WireGuardTunnel {
+  readonly #options: WireGuardAttachmentOptions;
+  readonly #listeners: ((event: WireGuardEvent) => void)[] = [];
+  #engine: WireGuardEngine | null;
+  #lastStatistics: SessionStatistics | null = null;
+
+  private constructor(options: WireGuardAttachmentOptions, configuration: DeviceConfiguration) {
+    this.#options = options;
+    this.#engine = options.device.startWireGuard(configuration, (event) => {
+      this.#emit(event);
+    });
+  }
+
+  static async start(options: WireGuardAttachmentOptions, settings: WireGuardSettings): Promise<WireGuardAttachment> {
+    return new WireGuardAttachment(options, await deviceConfiguration(options, settings));
+  }
+
+  async configure(settings: WireGuardSettings): Promise<void> {
+    const configuration = await deviceConfiguration(this.#options, settings);
+    this.#running.configure(configuration);
+  }
+
+  setPeerEndpoint(publicKey: string, endpoint: string): void {
+    this.#running.setPeerEndpoint(publicKey, endpoint);
+  }
+
+  roam(): void {
+    this.#running.roam();
+  }
+
+  /** As they are now, or as they were when the device was closed. */
+  statistics(): SessionStatistics {
+    return this.#lastStatistics ?? this.#running.statistics();
+  }
+
+  peers(): readonly PeerStatistics[] {
+    return this.statistics().peers;
+  }
+
+  get isClosed(): boolean {
+    return this.#engine === null;
+  }
+
+  onEvent(listener: (event: WireGuardEvent) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  close(): Promise<void> {
+    if (this.#engine !== null) {
+      this.#lastStatistics = this.#engine.statistics();
+      this.#engine.stop();
+      this.#engine = null;
+    }
+    this.#listeners.length = 0;
+    return Promise.resolve();
+  }
+
+  #emit(event: WireGuardEvent): void {
+    if (this.#engine === null) return;
+    for (const listener of this.#listeners) {
+      this.#options.call(() => {
+        listener(event);
+      });
+    }
+  }
+
+  get #running(): WireGuardEngine {
+    if (this.#engine === null) {
+      throw new ProviderError('stopped', 'The WireGuard device was closed. Attach a new one.');
+    }
+    return this.#engine;
+  }
+}
+
+async function deviceConfiguration(
+  { secrets, fwmark, mtu }: WireGuardAttachmentOptions,
+  settings: WireGuardSettings,
+): Promise<DeviceConfiguration> {
+  const parsed = wireGuardSettingsSchema.safeParse(settings);
+  if (!parsed.success) {
+    throw new ProviderError('deviceFailed', `The WireGuard settings are invalid: ${parsed.error.message}`);
+  }
+  const valid: ResolvedWireGuardSettings = parsed.data;
+  return {
+    privateKeyFile: await secrets.path(valid.privateKeyReference),
+    ...(valid.listenPort === null ? {} : { listenPort: valid.listenPort }),
+    fwmark,
+    mtu: mtu(),
+    peers: await Promise.all(
+      valid.peers.map(async (peer) => ({
+        publicKey: peer.publicKey,
+        allowedIps: peer.allowedIPs,
+        ...(peer.presharedKeyReference === null
+          ? {}
+          : { presharedKeyFile: await secrets.path(peer.presharedKeyReference) }),
+        ...(peer.endpoint === null ? {} : { endpoint: peer.endpoint }),
+        ...(peer.persistentKeepalive === null ? {} : { persistentKeepalive: peer.persistentKeepalive }),
+      })),
+    ),
+  };
+}

@@ -1,0 +1,280 @@
+import { ConnectionError, EndpointError, NetworkSettingsError, ProviderError, VPNError } from '@sallyport/shared/protocol/errors.ts';
+import type { Configuration } from '@sallyport/shared/protocol/configuration.ts';
+import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
+import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
+import type { SessionEnd, SessionSnapshot, SessionStatistics, StopReason } from '@sallyport/shared/protocol/session.ts';
+import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
+import { describeRegistration } from '../host/provider-registry.ts';
+import { providerMissing, ProviderRun, type ProviderHost } from '../host/provider-run.ts';
+import type { RunNetwork, RunReports } from '../host/run-context.ts';
+import type { Logger } from '../log/logger.ts';
+import { RouteClaims } from './route-claims.ts';
+import type { EndStore } from './end-store.ts';
+import { Session } from './session.ts';
+import type { ConfigurationFacts } from './state.ts';
+import { unknownConfiguration } from '../configurations/configuration-store.ts';
+
+/** What becomes of a session for the outside. */
+export interface SessionObserver {
+  sessionChanged(session: SessionSnapshot): void;
+  providerMessage(id: string, message: Uint8Array): void;
+  /** @returns whether some client could show it */
+  displayMessage(id: string, text: string): boolean;
+}
+
+export interface SessionManagerOptions {
+  readonly configurations: { list(): Configuration[]; get(id: string): Configuration | null };
+  readonly host: ProviderHost;
+  /** Share of the system's network for a run; a new one for each. */
+  readonly network: (configurationId: string, run: number) => RunNetwork;
+  readonly interfaceName: (configurationId: string) => string;
+  readonly deadlines: { readonly start: number; readonly stop: number };
+  readonly ends: EndStore;
+  readonly observer: SessionObserver;
+  readonly logger: Logger;
+  readonly now?: () => number;
+}
+
+/** One session a configuration, and what concerns several of them: conflicts of routes, ends, the shutdown. */
+export class SessionManager {
+  readonly #options: SessionManagerOptions;
+  readonly #sessions = new Map<string, Session>();
+  readonly #claims = new RouteClaims();
+  #lastRun = 0;
+
+  constructor(options: SessionManagerOptions) {
+    this.#options = options;
+    for (const configuration of options.configurations.list()) this.#add(configuration);
+  }
+
+  snapshots(): SessionSnapshot[] {
+    return [...this.#sessions.values()].map((session) => session.snapshot);
+  }
+
+  /**
+   * Begins a session; a start of one that runs changes nothing.
+   *
+   * @throws {VPNError} `configurationUnknown`, `configurationDisabled`
+   * @throws {ConnectionError} `pluginDisabled`
+   * @throws {EndpointError} `sessionConflict` when others hold its routes and the client did not agree to stop them
+   */
+  start(id: string, options: JsonObject | null, supersede: boolean): void {
+    const session = this.#session(id);
+    const configuration = this.#configuration(id);
+    const { name, isEnabled, protocolConfiguration } = configuration;
+    if (!isEnabled) {
+      throw new VPNError('configurationDisabled', `“${name}” is disabled. Enable it first.`);
+    }
+    const identifier = protocolConfiguration.providerBundleIdentifier;
+    const providerClass = this.#options.host.registry.find(identifier);
+    this.#logRegistrations(configuration);
+    if (providerClass === null) throw providerMissing(identifier);
+    const expected = providerClass.claimedRoutes?.(protocolConfiguration) ?? [];
+    const rivals = this.#rivals(id, expected);
+    if (rivals.length > 0 && !supersede) throw this.#conflict(name, rivals);
+    session.start({ options, supersede });
+  }
+
+  stop(id: string, reason: StopReason = 'userInitiated'): void {
+    this.#session(id).stop({ reason, error: null });
+  }
+
+  statistics(id: string): SessionStatistics | null {
+    return this.#session(id).statistics();
+  }
+
+  lastEnd(id: string): SessionEnd | null {
+    return this.#session(id).snapshot.lastEnd;
+  }
+
+  /**
+   * Hands a message to the running provider (contract E7).
+   *
+   * @param timeout milliseconds
+   * @throws {ProviderError} `sessionNotRunning`, `tooLarge`, `timedOut`, `providerThrew`
+   */
+  async sendProviderMessage(id: string, message: Uint8Array, timeout: number): Promise<Uint8Array | null> {
+    const { provider } = this.#session(id);
+    const { name } = this.#configuration(id);
+    if (provider === null) {
+      throw new ProviderError('sessionNotRunning', `“${name}” is not running. Connect it first.`);
+    }
+    if (message.byteLength > maximumProviderMessageBytes) {
+      throw new ProviderError(
+        'tooLarge',
+        `The message has ${String(message.byteLength)} bytes; at most ${String(maximumProviderMessageBytes)} are allowed.`,
+      );
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new ProviderError('timedOut', `“${name}” did not answer within ${String(timeout)} ms.`));
+      }, timeout);
+    });
+    try {
+      return await Promise.race([provider.handleAppMessage(message), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  configurationSaved(configuration: Configuration): void {
+    const session = this.#sessions.get(configuration.id);
+    if (session === undefined) {
+      const added = this.#add(configuration);
+      this.#options.observer.sessionChanged(added.snapshot);
+      return;
+    }
+    session.configurationSaved(configuration, this.#facts(configuration));
+  }
+
+  /** Stops the session with `configurationRemoved` and settles once nothing of it is left (contract M6). */
+  async configurationRemoved(id: string): Promise<void> {
+    const session = this.#session(id);
+    session.configurationRemoved();
+    await session.whenIdle();
+  }
+
+  pathChanged(path: NetworkPath): void {
+    for (const session of this.#sessions.values()) session.pathChanged(path);
+  }
+
+  /** Stops everything; settles once nothing is left. */
+  async stopAll(reason: StopReason): Promise<void> {
+    await Promise.all(
+      [...this.#sessions.values()].map(async (session) => {
+        session.stop({ reason, error: null });
+        await session.whenIdle();
+      }),
+    );
+  }
+
+  #add(configuration: Configuration): Session {
+    const { id } = configuration;
+    const { deadlines, ends, observer, logger, now = Date.now } = this.#options;
+    const session: Session = new Session(id, this.#facts(configuration), ends.get(id), {
+      deadlines,
+      log: logger.child('sessions', id),
+      now,
+      nextRun: () => (this.#lastRun += 1),
+      prepare: (run, supersede, reports) => this.#prepare(id, run, supersede, reports),
+      changed: (snapshot) => {
+        observer.sessionChanged(snapshot);
+      },
+      recordEnd: (end) => {
+        this.#claims.release(id);
+        ends.set(id, end);
+      },
+      forget: () => {
+        ends.remove(id);
+        this.#sessions.delete(id);
+      },
+      providerMessage: (message) => {
+        observer.providerMessage(id, message);
+      },
+      displayMessage: (text) => Promise.resolve(observer.displayMessage(id, text)),
+    });
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  async #prepare(id: string, run: number, supersede: boolean, reports: RunReports): Promise<ProviderRun> {
+    const { host, network, interfaceName, logger } = this.#options;
+    const configuration = this.#configuration(id);
+    const identifier = configuration.protocolConfiguration.providerBundleIdentifier;
+    const expected = host.registry.find(identifier)?.claimedRoutes?.(configuration.protocolConfiguration) ?? [];
+    await this.#claim(configuration, expected, supersede);
+    const share = network(id, run);
+    return new ProviderRun({
+      run,
+      configuration,
+      interfaceName: interfaceName(id),
+      host,
+      reports,
+      log: logger.child('provider', id),
+      network: {
+        fwmark: share.fwmark,
+        mtu: () => share.mtu(),
+        clear: () => share.clear(),
+        apply: async (device, settings) => {
+          const routes = [...(settings?.ipv4?.includedRoutes ?? []), ...(settings?.ipv6?.includedRoutes ?? [])];
+          await this.#claim(
+            configuration,
+            settings?.routing.table === 'auto' ? routes.map((route) => route.destination) : [],
+            supersede,
+          );
+          await share.apply(device, settings);
+        },
+      },
+    });
+  }
+
+  /** Takes routes for a session, stopping their holders first if the client agreed (contract M3). */
+  async #claim(configuration: Configuration, routes: readonly string[], supersede: boolean): Promise<void> {
+    const { id, name } = configuration;
+    const rivals = this.#rivals(id, routes);
+    if (rivals.length > 0 && !supersede) {
+      const conflict = this.#conflict(name, rivals);
+      throw new NetworkSettingsError('networkSettingsFailed', conflict.message, { cause: conflict });
+    }
+    this.#claims.take(id, routes);
+    await Promise.all(
+      rivals.map(async (rival) => {
+        rival.stop({ reason: 'superceded', error: null });
+        await rival.whenIdle();
+      }),
+    );
+  }
+
+  #rivals(id: string, routes: readonly string[]): Session[] {
+    return this.#claims
+      .holders(id, routes)
+      .map((holder) => this.#sessions.get(holder))
+      .filter((session) => session !== undefined)
+      .filter((session) => session.isRunning);
+  }
+
+  #conflict(name: string, rivals: readonly Session[]): EndpointError {
+    const others = rivals.map(({ id }) => ({ id, name: this.#options.configurations.get(id)?.name ?? id }));
+    const list = others.map((other) => `“${other.name}”`).join(', ');
+    return new EndpointError(
+      'sessionConflict',
+      `“${name}” uses the same routes as ${list}. Disconnect ${list} first, or agree to replace it.`,
+      { details: { sessions: others } },
+    );
+  }
+
+  #logRegistrations(configuration: Configuration): void {
+    const { registry } = this.#options.host;
+    const identifier = configuration.protocolConfiguration.providerBundleIdentifier;
+    this.#options.logger.log(
+      'info',
+      'host',
+      describeRegistration(registry.registration(identifier, 'packet-tunnel')),
+      { configurationId: configuration.id },
+    );
+  }
+
+  #facts(configuration: Configuration): ConfigurationFacts {
+    const { providerBundleIdentifier } = configuration.protocolConfiguration;
+    return {
+      isEnabled: configuration.isEnabled,
+      retry: configuration.retry,
+      isAvailable: this.#options.host.registry.find(providerBundleIdentifier) !== null,
+    };
+  }
+
+  #session(id: string): Session {
+    const session = this.#sessions.get(id);
+    if (session === undefined) throw unknownConfiguration(id);
+    return session;
+  }
+
+  #configuration(id: string): Configuration {
+    const configuration = this.#options.configurations.get(id);
+    if (configuration === null) {
+      throw new ConnectionError('configurationNotFound', 'The tunnel was removed while it started.');
+    }
+    return configuration;
+  }
+}
