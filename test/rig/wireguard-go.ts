@@ -1,0 +1,48 @@
+import { mkdir, mkdtemp, rename, rm, access, constants } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { cacheDirectory } from './cache.ts';
+import { MissingPrerequisite } from './missing-prerequisite.ts';
+import { findProgram, run, searchPath } from './run.ts';
+
+const module = 'golang.zx2c4.com/wireguard';
+/** The version against which the figures of the benchmarks are compared. */
+export const wireGuardGoVersion = 'v0.0.0-20260522210424-ecfc5a8d5446';
+
+/**
+ * The path of wireguard-go, the foreign implementation that most tests talk to: from the cache, else built with
+ * Go, else the one that is installed.
+ *
+ * @throws {MissingPrerequisite} there is neither Go nor an installed wireguard-go
+ */
+export async function ensureWireGuardGo(): Promise<string> {
+  const path = join(cacheDirectory('peers'), `wireguard-go-${wireGuardGoVersion}`);
+  const isBuilt = await access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  if (isBuilt) return path;
+  const go = await findProgram('go');
+  if (go === null) {
+    const installed = await findProgram('wireguard-go');
+    if (installed !== null) return installed;
+    throw new MissingPrerequisite(
+      'No foreign WireGuard peer: install Go (on Debian and Ubuntu: apt-get install golang-go) or wireguard-go, and run this again.',
+    );
+  }
+  await build(go, path);
+  return path;
+}
+
+async function build(go: string, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const workshop = await mkdtemp(join(dirname(path), 'build-'));
+  try {
+    await run(go, ['install', `${module}@${wireGuardGoVersion}`], {
+      env: { ...process.env, PATH: searchPath(), CGO_ENABLED: '0', GOBIN: workshop, GOFLAGS: '' },
+      timeout: 600_000,
+    });
+    await rename(join(workshop, 'wireguard'), path);
+  } finally {
+    await rm(workshop, { recursive: true, force: true });
+  }
+}
