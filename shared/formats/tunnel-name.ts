@@ -94,6 +94,31 @@ export const tunnelNameSchema = z
   })
   .overwrite((name) => name.normalize('NFC'));
 
+/**
+ * A name for the tunnel in a file: its base name without `.conf` and without whatever no name may have. Always a
+ * valid name; `Tunnel` where nothing is left.
+ */
+export function nameFromFileName(fileName: string): string {
+  const base = fileName.slice(-1024).split(/[/\\]/).at(-1) ?? '';
+  const text = base
+    .replace(/\.conf$/i, '')
+    .normalize('NFC')
+    .replace(notInNames, ' ')
+    .replace(/\s+/gu, ' ')
+    .replace(/^[-.\p{Mark}\s]+/u, '')
+    .trim();
+  let name = '';
+  for (const character of text) {
+    if (tunnelNameProblem(name + character)?.code === 'tooLong') break;
+    name += character;
+  }
+  name = name.trim().normalize('NFC');
+  return tunnelNameProblem(name) === null ? name : 'Tunnel';
+}
+
+const notInNames =
+  /[/\p{Surrogate}\p{Noncharacter_Code_Point}\p{Control}\u2028\u2029\p{Format}\p{Default_Ignorable_Code_Point}]/gu;
+
 const tooLong: TunnelNameProblem = {
   code: 'tooLong',
   reason: `is longer than ${String(maximumTunnelNameCharacters)} characters or ${String(maximumTunnelNameBytes)} bytes`,
