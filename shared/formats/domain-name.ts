@@ -10,7 +10,8 @@ const numeric = /^(?:\d+|0x[0-9a-f]*)$/;
  * a number, since such a name could be taken for an address.
  */
 export function parseDomainName(text: string): string | null {
-  if (text.length > 254) return null;
+  // Before the case, since the Kelvin sign's lower case is k.
+  if (text.length > 254 || !/^[\w.-]*$/.test(text)) return null;
   const name = text.toLowerCase().replace(/\.$/, '');
   if (name.length > 253) return null;
   const labels = name.split('.');

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   TunnelNameError,
+  nameFromFileName,
   tunnelNameKey,
   tunnelNameProblem,
   tunnelNameSchema,
@@ -103,6 +104,41 @@ describe('tunnelNameKey', () => {
         expect(tunnelNameKey(name.toUpperCase())).toBe(tunnelNameKey(name));
       }),
       { numRuns: 1000 },
+    );
+  });
+});
+
+describe('nameFromFileName', () => {
+  it.each([
+    ['home.conf', 'home'],
+    ['/etc/wireguard/wg0.conf', 'wg0'],
+    ['C:\\Users\\me\\Büro.CONF', 'Büro'],
+    ['a.b.conf', 'a.b'],
+    ['../../x.conf', 'x'],
+    ['-rf.conf', 'rf'],
+    ['.conf', 'Tunnel'],
+    ['', 'Tunnel'],
+    ['..', 'Tunnel'],
+    ['a\n\u001b[31mb.conf', 'a [31mb'],
+    ['a\u202eb.conf', 'a b'],
+    ['  my   home .conf', 'my home'],
+    [`${'x'.repeat(300)}.conf`, 'x'.repeat(64)],
+    [`${'🦊'.repeat(64)}.conf`, '🦊'.repeat(63)],
+    ['Bu\u0308ro.conf', 'B\u00fcro'],
+  ])('makes of %j %s', (fileName, name) => {
+    expect(nameFromFileName(fileName)).toBe(name);
+  });
+
+  it('always makes a name that is valid', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme', maxLength: 90 })),
+        (fileName) => {
+          const name = nameFromFileName(fileName);
+          expect(validateTunnelName(name)).toBe(name);
+        },
+      ),
+      { numRuns: 2000 },
     );
   });
 });
