@@ -1,0 +1,173 @@
+import { join } from 'node:path';
+import {
+  containerDirectory,
+  endpointPath,
+  manifestSchema,
+  type ExtensionManifest,
+} from '@sallyport/shared/manifest/manifest.ts';
+import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
+import { ConfigurationStore } from './configurations/configuration-store.ts';
+import { EndpointServer } from './endpoint/endpoint-server.ts';
+import { makeHandlers } from './endpoint/handlers.ts';
+import { listenNatively } from './endpoint/native-listener.ts';
+import { Subscriptions } from './endpoint/subscriptions.ts';
+import { ensurePrivateDirectory } from './files/private-directory.ts';
+import { LeakWatch } from './host/leak-watch.ts';
+import { NativeVirtualInterfaces } from './host/native-virtual-interface.ts';
+import { ProviderRegistry } from './host/provider-registry.ts';
+import { FileSecretStore } from './keychain/secret-store.ts';
+import type { Logger } from './log/logger.ts';
+import { openNetwork, type NetworkOptions } from './network/open-network.ts';
+import { NativePathSource } from './path/native-path-source.ts';
+import { PathMonitor } from './path/path-monitor.ts';
+import { resolveHost } from './path/resolve-host.ts';
+import { FileEndStore } from './sessions/end-store.ts';
+import { interfaceName, interfacePrefix } from './sessions/interface-name.ts';
+import { SessionManager } from './sessions/session-manager.ts';
+
+export interface SystemExtensionOptions {
+  /** Folder that the manifest's module paths start from. */
+  readonly base: URL;
+  readonly logger: Logger;
+  /** Socket path; the manifest's place unless told. */
+  readonly endpoint?: string;
+  /** State directory; the manifest's place unless told. */
+  readonly state?: string;
+  /** Uids, besides root, that may do everything (until polkit decides). */
+  readonly administrators?: readonly number[];
+  /** Private namespaces around this process, no checks of executables (contract A10). */
+  readonly developerMode?: boolean;
+  readonly network?: NetworkOptions;
+}
+
+export interface RunningExtension {
+  readonly endpoint: string;
+  /** Stops every session, undoes everything and closes the endpoint. */
+  stop(): Promise<void>;
+}
+
+/**
+ * `NEProvider.startSystemExtensionMode()`: what an extension's main calls first and only.
+ *
+ * From then on clients can reach the endpoint, and each start of a configuration makes a new instance of the class
+ * that the manifest declares for it. Nothing here is periodic while no session runs (contract L14).
+ *
+ * @throws {SystemExtensionError} the manifest or a provider module is not what it must be
+ */
+export async function startSystemExtensionMode(
+  manifest: ExtensionManifest,
+  options: SystemExtensionOptions,
+): Promise<RunningExtension> {
+  const valid = manifestSchema.parse(manifest);
+  const { logger, base, developerMode = false } = options;
+  const state = options.state ?? containerDirectory(valid);
+  const endpoint = options.endpoint ?? endpointPath(valid);
+  const startedAt = Date.now();
+  await ensurePrivateDirectory(state);
+
+  const secrets = await FileSecretStore.open(join(state, 'secrets'));
+  const configurations = await ConfigurationStore.open(
+    join(state, 'configurations'),
+    secrets,
+    logger.child('configurations'),
+  );
+  const ends = await FileEndStore.open(join(state, 'ends.json'), logger.child('sessions'));
+  const registry = await ProviderRegistry.load(valid, base);
+  const prefix = interfacePrefix(valid.identifier);
+
+  const network = await openNetwork({
+    extensionIdentifier: valid.identifier,
+    interfacePrefix: prefix,
+    stateDirectory: state,
+    deadline: valid.deadlines.networkSettings,
+    log: logger.child('network'),
+    ...options.network,
+  });
+
+  const monitor = new PathMonitor(
+    new NativePathSource(),
+    (name) => name.startsWith(prefix),
+    (path) => {
+      sessions.pathChanged(path);
+    },
+  );
+  const subscriptions = new Subscriptions((connection, name, params) => {
+    server.notify(connection, name, params);
+  });
+  const isTold = (connection: number): boolean => server.roleOf(connection) !== 'observer';
+
+  const sessions: SessionManager = new SessionManager({
+    configurations,
+    ends,
+    logger,
+    deadlines: valid.deadlines,
+    host: {
+      registry,
+      secrets,
+      interfaces: new NativeVirtualInterfaces(),
+      leaks: new LeakWatch(),
+      path: () => monitor.path,
+      resolveHost,
+    },
+    network: (id) => network.share(id, () => monitor.path.mtu),
+    interfaceName: (id) => interfaceName(valid.identifier, id),
+    observer: {
+      sessionChanged: (session) => {
+        subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session }));
+      },
+      providerMessage: (id, message) => {
+        subscriptions.publish(
+          'session.providerMessage',
+          (sequence) => ({ sequence, id, message: Buffer.from(message).toString('base64') }),
+          isTold,
+        );
+      },
+      displayMessage: (id, text) =>
+        subscriptions.publish('session.displayMessage', (sequence) => ({ sequence, id, text }), isTold) > 0,
+    },
+  });
+
+  const followers = new Map<number, () => void>();
+  const server: EndpointServer = new EndpointServer({
+    log: logger.child('endpoint'),
+    requirement: {
+      executables: valid.clientRequirement.executables,
+      administrators: options.administrators ?? [],
+      developerMode,
+    },
+    handlers: makeHandlers({
+      manifest: valid,
+      developerMode,
+      url: base.href,
+      startedAt,
+      registry,
+      configurations,
+      sessions,
+      subscriptions,
+      logger,
+      followers,
+      server: () => server,
+    }),
+    onClosed: (connection) => {
+      subscriptions.unsubscribe(connection);
+      followers.get(connection)?.();
+      followers.delete(connection);
+    },
+  });
+  server.start((onEvent) => listenNatively({ path: endpoint, developerMode, maximumFrameBytes }, onEvent));
+  logger.log('notice', 'main', `${valid.name} ${valid.version} answers at ${endpoint}.`, {
+    fields: { identifier: valid.identifier, pid: process.pid, developerMode },
+  });
+
+  return {
+    endpoint,
+    async stop() {
+      monitor.stop();
+      await sessions.stopAll('none');
+      await ends.flushed();
+      server.stop();
+      await network.close();
+      logger.log('notice', 'main', `${valid.name} stopped.`);
+    },
+  };
+}
