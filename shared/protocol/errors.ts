@@ -83,6 +83,7 @@ export const errorCodes = {
     serverNotTrusted: 10,
     connectionClosed: 11,
     nameTaken: 12,
+    malformedMessage: 13,
   },
 } as const;
 

@@ -1,0 +1,184 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { EndpointError, serializeError } from '../../protocol/errors.ts';
+import { encodeFrame, FrameDecoder } from '../../protocol/frames.ts';
+import { maximumFrameBytes } from '../../protocol/limits.ts';
+import { decodePayload, encodePayload, messageToServerSchema } from '../../protocol/messages.ts';
+import {
+  methodNames,
+  methods,
+  type MethodName,
+  type MethodRequest,
+  type MethodResult,
+  type NotificationName,
+  type NotificationParams,
+} from '../../protocol/methods.ts';
+
+/** Answers one request; what it throws goes to the client as a typed error. */
+export type FakeHandler<M extends MethodName> = (
+  params: MethodRequest<M>,
+  peer: FakePeer,
+) => MethodResult<M> | Promise<MethodResult<M>>;
+
+export type FakeHandlers = { readonly [M in MethodName]: FakeHandler<M> };
+
+/** One connected client, from the server's side. */
+export class FakePeer {
+  /** Whether it called `events.subscribe`. */
+  subscribed = false;
+  /** Whether it called `log.read` with `follow`. */
+  followsLog = false;
+  /** Ids of requests that it cancelled. */
+  readonly cancelled: number[] = [];
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  send(message: object): void {
+    this.sendBytes(encodeFrame(encodePayload(message)));
+  }
+
+  /** Anything at all, to see what a client makes of it. */
+  sendBytes(bytes: Uint8Array): void {
+    if (!this.#socket.destroyed) this.#socket.write(bytes);
+  }
+
+  notify<N extends NotificationName>(method: N, params: NotificationParams<N>): void {
+    this.send({ jsonrpc: '2.0', method, params });
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
+
+/**
+ * The endpoint's transport for tests: real socket, real frames, every request checked against the same schemas.
+ *
+ * Written without the library that the client uses, so that the two check each other.
+ */
+export class FakeEndpoint {
+  readonly path: string;
+  readonly peers = new Set<FakePeer>();
+  /** Method names in the order in which they came. */
+  readonly requests: MethodName[] = [];
+  readonly #handlers: FakeHandlers;
+  readonly #directory: string;
+  #server: Server | null = null;
+
+  private constructor(directory: string, handlers: FakeHandlers) {
+    this.#directory = directory;
+    this.path = join(directory, 'endpoint.sock');
+    this.#handlers = handlers;
+  }
+
+  /** Listens in a new directory of mode 0700. */
+  static async listen(handlers: FakeHandlers): Promise<FakeEndpoint> {
+    const endpoint = new FakeEndpoint(await mkdtemp(join(tmpdir(), 'sallyport-fake-')), handlers);
+    await endpoint.resume();
+    return endpoint;
+  }
+
+  /** Listens again after `pause`. */
+  resume(): Promise<void> {
+    const server = createServer((socket) => {
+      this.#serve(socket);
+    });
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.path, resolve);
+    });
+  }
+
+  /** Drops every client and stops listening, as a helper that dies. */
+  async pause(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    for (const peer of this.peers) peer.destroy();
+    if (server === null) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.pause();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #serve(socket: Socket): void {
+    const peer = new FakePeer(socket);
+    this.peers.add(peer);
+    const decoder = new FrameDecoder(maximumFrameBytes);
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        for (const payload of decoder.push(chunk)) this.#receive(peer, decodePayload(payload));
+      } catch {
+        socket.destroy();
+      }
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.peers.delete(peer);
+    });
+  }
+
+  #receive(peer: FakePeer, value: unknown): void {
+    const message = messageToServerSchema.parse(value);
+    if (!('id' in message)) {
+      const { id } = message.params;
+      if (message.method === '$/cancelRequest' && typeof id === 'number') peer.cancelled.push(id);
+      return;
+    }
+    const method = methodNames.find((name) => name === message.method);
+    if (method === undefined) {
+      peer.send({ jsonrpc: '2.0', id: message.id, error: { code: -32601, message: 'no such method' } });
+      return;
+    }
+    this.requests.push(method);
+    void this.#answer(peer, message.id, method, message.params);
+  }
+
+  async #answer<M extends MethodName>(peer: FakePeer, id: number, method: M, params: unknown): Promise<void> {
+    try {
+      const request = paramsSchema(method).safeParse(params);
+      if (!request.success) {
+        throw new EndpointError(
+          'invalidParameters',
+          `The parameters of ${method} are invalid: ${request.error.message}`,
+        );
+      }
+      const result = resultSchema(method).parse(await handlerOf(this.#handlers, method)(request.data, peer));
+      peer.send({ jsonrpc: '2.0', id, result });
+    } catch (error) {
+      const data = serializeError(error);
+      peer.send({ jsonrpc: '2.0', id, error: { code: -32000, message: data.message, data } });
+    }
+  }
+}
+
+function handlerOf<M extends MethodName>(handlers: FakeHandlers, method: M): FakeHandler<M> {
+  return handlers[method];
+}
+
+function paramsSchema<M extends MethodName>(method: M): z.ZodType<MethodRequest<M>> {
+  const table: { readonly [N in MethodName]: { readonly params: z.ZodType<MethodRequest<N>> } } = methods;
+  return table[method].params;
+}
+
+function resultSchema<M extends MethodName>(method: M): z.ZodType<MethodResult<M>> {
+  const table: { readonly [N in MethodName]: { readonly result: z.ZodType<MethodResult<N>> } } = methods;
+  return table[method].result;
+}
