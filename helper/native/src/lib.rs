@@ -4,8 +4,11 @@
 
 mod dbus;
 mod endpoint;
+mod error;
 mod flow;
+mod ip;
 mod netlink;
 mod process;
+mod runtime;
 mod tun;
 mod wireguard;
