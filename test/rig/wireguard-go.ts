@@ -10,7 +10,8 @@ export const wireGuardGoVersion = 'v0.0.0-20260522210424-ecfc5a8d5446';
 
 /**
  * The path of wireguard-go, the foreign implementation that most tests talk to: from the cache, else built with
- * Go, else the one that is installed.
+ * Go, else the one that is installed. Building needs the network: scripts call this once before they enter
+ * private namespaces, where the cache answers.
  *
  * @throws {MissingPrerequisite} there is neither Go nor an installed wireguard-go
  */
