@@ -1,5 +1,5 @@
 import { createHook } from 'node:async_hooks';
-import { currentProvider } from './provider-scope.ts';
+import { currentProvider, type ProviderOwner } from './provider-scope.ts';
 
 /** Resources that go on by themselves; requests and ticks end on their own and do not count. */
 const lasting: Readonly<Record<string, string>> = {
@@ -23,41 +23,42 @@ const lasting: Readonly<Record<string, string>> = {
  * `watch` to `unwatch`. Promises are not followed: they cost much and hold nothing by themselves.
  */
 export class LeakWatch {
-  readonly #runs = new Map<number, Map<number, string>>();
-  readonly #ownerOf = new Map<number, number>();
+  /** Kinds of what is alive, by owner and by asynchronous id. */
+  readonly #resources = new Map<ProviderOwner, Map<number, string>>();
+  readonly #ownerOf = new Map<number, ProviderOwner>();
 
   constructor() {
     createHook({
       init: (id, type) => {
         const kind = lasting[type];
         const owner = kind === undefined ? null : currentProvider();
-        if (kind === undefined || owner === null) return;
-        this.#runs.get(owner.run)?.set(id, kind);
-        this.#ownerOf.set(id, owner.run);
+        if (kind === undefined || owner === null || !this.#resources.has(owner)) return;
+        this.#resources.get(owner)?.set(id, kind);
+        this.#ownerOf.set(id, owner);
       },
       destroy: (id) => {
-        const run = this.#ownerOf.get(id);
-        if (run === undefined) return;
+        const owner = this.#ownerOf.get(id);
+        if (owner === undefined) return;
         this.#ownerOf.delete(id);
-        this.#runs.get(run)?.delete(id);
+        this.#resources.get(owner)?.delete(id);
       },
       trackPromises: false,
     }).enable();
   }
 
-  watch(run: number): void {
-    this.#runs.set(run, new Map());
+  watch(owner: ProviderOwner): void {
+    this.#resources.set(owner, new Map());
   }
 
-  /** What is still alive of a run: kinds with their number, such as `{ timer: 2 }`. */
-  alive(run: number): Readonly<Record<string, number>> {
+  /** What is still alive of an instance: kinds with their number, such as `{ timer: 2 }`. */
+  alive(owner: ProviderOwner): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {};
-    for (const kind of this.#runs.get(run)?.values() ?? []) counts[kind] = (counts[kind] ?? 0) + 1;
+    for (const kind of this.#resources.get(owner)?.values() ?? []) counts[kind] = (counts[kind] ?? 0) + 1;
     return counts;
   }
 
-  unwatch(run: number): void {
-    for (const id of this.#runs.get(run)?.keys() ?? []) this.#ownerOf.delete(id);
-    this.#runs.delete(run);
+  unwatch(owner: ProviderOwner): void {
+    for (const id of this.#resources.get(owner)?.keys() ?? []) this.#ownerOf.delete(id);
+    this.#resources.delete(owner);
   }
 }

@@ -74,7 +74,7 @@ export class ProviderRun {
     };
     this.#device = host.interfaces.open(options.interfaceName);
     try {
-      host.leaks.watch(run);
+      host.leaks.watch(this.#owner);
       this.#context = new RunContext({
         configuration,
         device: this.#device,
@@ -91,7 +91,7 @@ export class ProviderRun {
       this.#provider = this.#construct(providerClass);
     } catch (error) {
       this.#device.close();
-      host.leaks.unwatch(run);
+      host.leaks.unwatch(this.#owner);
       throw error;
     }
     this.#deactivate = host.registry.activate(identifier);
@@ -180,8 +180,8 @@ export class ProviderRun {
     this.#deactivate();
     runAsSystem(() => {
       setTimeout(() => {
-        const alive = Object.entries(host.leaks.alive(run));
-        host.leaks.unwatch(run);
+        const alive = Object.entries(host.leaks.alive(this.#owner));
+        host.leaks.unwatch(this.#owner);
         if (alive.length === 0) return;
         const list = alive.map(([kind, count]) => `${String(count)} × ${kind}`).join(', ');
         log('warning', `The provider ${this.#owner.identifier} left running after its release: ${list}.`, {
