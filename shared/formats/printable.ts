@@ -1,7 +1,7 @@
 const unprintable =
   /[\p{Control}\p{Format}\p{Surrogate}\p{Line_Separator}\p{Paragraph_Separator}\p{Default_Ignorable_Code_Point}]/gu;
 /** A run this long may be a part of a key that stands where it does not belong. */
-const keyLike = /[A-Za-z0-9+/=]{20,}/g;
+const keyLike = /[A-Za-z0-9+/=]{16,}/g;
 
 /**
  * Someone else's text, made fit for one line of a terminal or log: escapes, line breaks and what hides or reorders

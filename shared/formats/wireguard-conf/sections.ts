@@ -137,7 +137,6 @@ function readEntry(
     problems.add('notAscii', line, notAsciiReason('The key', strange));
     return null;
   }
-  // Only what looks like a key is quoted: the line may be a secret that lost its key.
   const word = /^[A-Za-z][A-Za-z0-9]{0,23}$/.test(name) ? name : null;
   if (equals === -1 || word === null) {
     const hint = setting.startsWith(';') ? ' Comments begin with "#".' : '';
@@ -152,7 +151,9 @@ function readEntry(
   if (key === undefined) {
     const near = nearest(word, [...interfaceKeys, ...peerKeys]);
     const hint = near === null ? 'WireGuard has no such key. Remove the line.' : `Did you mean ${near}?`;
-    problems.add('unknownKey', line, `${word} is unknown. ${hint}`);
+    // What is neither short nor near to a key is not quoted: it may be a piece of a secret that lost its key.
+    const shown = near !== null || word.length <= 12 ? word : 'The key';
+    problems.add('unknownKey', line, `${shown} is unknown. ${hint}`);
     return null;
   }
   return { line, key, value: trim(setting.slice(equals + 1)) };

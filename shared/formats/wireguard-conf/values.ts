@@ -199,7 +199,7 @@ function readNumber(key: string, value: string, minimum: number, maximum: number
 
 /** Decimal without leading zeros, or hexadecimal after `0x`; null for anything else. */
 function readUint32(value: string): number | null {
-  if (!/^(?:0|[1-9]\d{0,9}|0x[0-9a-f]{1,8})$/i.test(value)) return null;
+  if (!/^(?:0|[1-9]\d{0,9}|0x[0-9A-Fa-f]{1,8})$/.test(value)) return null;
   const number = Number(value);
   return number <= maximumUint32 ? number : null;
 }
