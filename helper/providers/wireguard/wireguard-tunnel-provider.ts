@@ -23,6 +23,9 @@ type Peer = WireGuardProviderConfiguration['peers'][number];
  * without any server address is up at once.
  */
 export class WireGuardTunnelProvider extends PacketTunnelProvider {
+  /** Starts since the helper process began; as static state it outlives the instances (contract L3). */
+  static #startsInProcess = 0;
+  #starts = 0;
   #configuration: WireGuardProviderConfiguration | null = null;
   #tunnel: WireGuardTunnel | null = null;
   #firstHandshake: (() => void) | null = null;
@@ -36,6 +39,8 @@ export class WireGuardTunnelProvider extends PacketTunnelProvider {
   }
 
   override async startTunnel(): Promise<void> {
+    WireGuardTunnelProvider.#startsInProcess += 1;
+    this.#starts += 1;
     const configuration = parse(this.protocolConfiguration);
     this.#configuration = configuration;
     const endpoints = await this.#resolveAll(configuration);
@@ -57,6 +62,16 @@ export class WireGuardTunnelProvider extends PacketTunnelProvider {
   override async stopTunnel(): Promise<void> {
     await this.#tunnel?.close();
     this.#tunnel = null;
+  }
+
+  /** Answers any message with facts of this run as JSON. */
+  override handleAppMessage(): Promise<Uint8Array> {
+    const facts = {
+      startsInProcess: WireGuardTunnelProvider.#startsInProcess,
+      startsOfInstance: this.#starts,
+      addresses: Object.fromEntries(this.#addresses),
+    };
+    return Promise.resolve(new TextEncoder().encode(JSON.stringify(facts)));
   }
 
   override async configurationChanged(protocol: TunnelProviderProtocol): Promise<void> {
