@@ -101,10 +101,7 @@ persistentkeepalive = OFF
       table: 'off',
       addresses: ['10.0.0.1/8', 'fd00::1/64'],
     });
-    expect(parse(withPeer('PersistentKeepalive = 0', 'AllowedIPs =')).peers[0]).toMatchObject({
-      persistentKeepalive: null,
-      allowedIPs: [],
-    });
+    expect(parse(withPeer('PersistentKeepalive = 0')).peers[0]?.persistentKeepalive).toBeNull();
     expect(parse(withInterface('FwMark = 0x0')).interface.fwmark).toBeNull();
   });
 
@@ -169,7 +166,7 @@ persistentkeepalive = OFF
       `DNS=${'a-'.repeat(2000)}\n`,
     ];
     for (const filling of fillings) {
-      const begin = performance.now();
+      const begin = process.threadCpuUsage();
       for (const text of [withInterface(fill(filling)), withPeer(fill(filling))]) {
         try {
           parse(text);
@@ -177,7 +174,8 @@ persistentkeepalive = OFF
           if (!(error instanceof FormatError)) throw error;
         }
       }
-      expect(performance.now() - begin, JSON.stringify(filling.slice(0, 20))).toBeLessThan(2000);
+      const { user, system } = process.threadCpuUsage(begin);
+      expect((user + system) / 1000, `ms for ${JSON.stringify(filling.slice(0, 20))}`).toBeLessThan(1500);
     }
   });
 });

@@ -119,7 +119,7 @@ function claim(
   return [...claimed];
 }
 
-/** As wg does; nothing at all is a peer without networks, and nothing between two commas is a mistake. */
+/** As wg does, so that nothing between two commas is a mistake. */
 function splitAtCommas(value: string): string[] {
-  return value === '' ? [] : value.split(',').map((part) => part.trim());
+  return value.split(',').map((part) => part.trim());
 }

@@ -107,6 +107,7 @@ describe('what parseWireGuardConf refuses', () => {
     // The values
     ['SaveConfig of neither kind', withInterface('SaveConfig = yes'), 'invalidValue', 3],
     ['no value', withInterface('Address ='), 'missingValue', 3],
+    ['no network', withPeer('AllowedIPs ='), 'missingValue', 5],
     ['a value that is a comment', withInterface('MTU = # 1420'), 'missingValue', 3],
     [
       'a PrivateKey of 31 bytes',

@@ -15,7 +15,7 @@ import { nearest } from './nearest.ts';
 export interface Entry<Key extends string> {
   readonly line: number;
   readonly key: Key;
-  /** Without surrounding space; empty only for AllowedIPs. */
+  /** Without surrounding space, never empty. */
   readonly value: string;
 }
 
@@ -88,7 +88,7 @@ export function readSections(
     const strange = /[^\t\x20-\x7e]/u.exec(value)?.[0];
     if (strange !== undefined) {
       problems.add('notAscii', line, notAsciiReason(`The value of ${key}`, strange));
-    } else if (value === '' && key !== 'AllowedIPs') {
+    } else if (value === '') {
       problems.add('missingValue', line, `${key} has no value. Remove the line, or complete it.`);
     } else {
       addEntry(current, entry, problems);
