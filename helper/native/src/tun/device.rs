@@ -32,7 +32,7 @@ pub struct Device {
     name: String,
     index: u32,
     udp_offload: bool,
-    in_use: AtomicBool,
+    in_use: Arc<AtomicBool>,
 }
 
 impl Device {
@@ -98,7 +98,7 @@ impl Device {
             name: name.to_owned(),
             index,
             udp_offload,
-            in_use: AtomicBool::new(false),
+            in_use: Arc::default(),
         })
     }
 
@@ -144,7 +144,10 @@ impl Device {
                 ),
             ));
         }
-        Ok(Claim(Arc::clone(self)))
+        Ok(Claim {
+            device: Arc::clone(self),
+            _free: Free(Arc::clone(&self.in_use)),
+        })
     }
 
     /// Whether a data plane has claimed the device.
@@ -178,24 +181,31 @@ impl Device {
 }
 
 /// The right to read and write a device's packets.
-pub struct Claim(Arc<Device>);
+pub struct Claim {
+    device: Arc<Device>,
+    // Last, so that the device counts as free only once this claim's share of it is gone.
+    _free: Free,
+}
 
 impl Claim {
     /// The claimed device.
     pub fn device(&self) -> &Arc<Device> {
-        &self.0
+        &self.device
     }
 }
 
 impl AsRawFd for Claim {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.descriptor.as_raw_fd()
+        self.device.descriptor.as_raw_fd()
     }
 }
 
-impl Drop for Claim {
+/// Frees the device when dropped.
+struct Free(Arc<AtomicBool>);
+
+impl Drop for Free {
     fn drop(&mut self) {
-        self.0.in_use.store(false, Ordering::Release);
+        self.0.store(false, Ordering::Release);
     }
 }
 

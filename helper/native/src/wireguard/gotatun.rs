@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gotatun::device::{self, DeviceBuilder};
@@ -18,10 +18,10 @@ use super::config::{Config, Peer, PublicKey};
 use super::engine::{Engine, PeerFacts, Surroundings};
 use super::locked;
 use super::tunnel::{Reader, Writer};
-use super::udp::{Factory, Sockets, await_release};
+use super::udp::{Current, Factory};
 use super::watch::Witness;
 use crate::error::{Code, Error, Result, error, system_error};
-use crate::tun::Port;
+use crate::tun::{self, Port};
 
 /// How long the parts of a stopped device may take to let go of the TUN.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -34,8 +34,8 @@ type Device = device::Device<(Factory, Writer, Reader)>;
 pub struct Gotatun {
     device: Arc<Device>,
     witness: Arc<Witness>,
-    port: Weak<Port>,
-    sockets: Arc<Mutex<Weak<Sockets>>>,
+    tun: Arc<tun::Device>,
+    sockets: Arc<Current>,
     writer: JoinHandle<()>,
     /// Handshakes begun on request, until they end.
     handshakes: Mutex<JoinSet<()>>,
@@ -117,7 +117,7 @@ impl Engine for Gotatun {
             Arc::clone(&witness),
             mtu,
         );
-        let sockets = Arc::new(Mutex::new(Weak::new()));
+        let sockets = Arc::<Current>::default();
         let factory = Factory {
             counters,
             witness: Arc::clone(&witness),
@@ -131,13 +131,13 @@ impl Engine for Gotatun {
             .with_listen_port(config.listen_port.unwrap_or(0))
             .with_fwmark(config.fwmark.unwrap_or(0))
             .with_peers(config.peers.iter().map(engine_peer));
-        let released_port = Arc::downgrade(&port);
+        let tun = Arc::clone(port.device());
         drop(port);
         match builder.build().await {
             Ok(device) => Ok(Self {
                 device: Arc::new(device),
                 witness,
-                port: released_port,
+                tun,
                 sockets,
                 writer: writer_task,
                 handshakes: Mutex::default(),
@@ -148,7 +148,7 @@ impl Engine for Gotatun {
                 }),
             }),
             Err(cause) => {
-                released(&released_port).await;
+                released(&tun).await;
                 Err(engine_error(&cause))
             }
         }
@@ -177,7 +177,7 @@ impl Engine for Gotatun {
             .map_err(|cause| engine_error(&cause))?;
         let has_peers = !config.peers.is_empty();
         locked(&self.applied).peers = config.peers;
-        if has_peers && locked(&self.sockets).strong_count() == 0 {
+        if has_peers && self.sockets.get().is_none() {
             // A device that started without peers has no sockets yet.
             return self.rebind().await;
         }
@@ -231,8 +231,7 @@ impl Engine for Gotatun {
     }
 
     fn overflowed(&self) -> u64 {
-        let sockets = locked(&self.sockets).upgrade();
-        sockets.map_or(0, |sockets| sockets.overflowed())
+        self.sockets.get().map_or(0, |sockets| sockets.overflowed())
     }
 
     async fn listen_port(&self) -> u16 {
@@ -248,15 +247,15 @@ impl Engine for Gotatun {
             None => debug_assert!(false, "the device is still in use"),
         }
         let _ = timeout(RELEASE, self.writer).await;
-        await_release(&locked(&self.sockets).clone()).await;
-        released(&self.port).await;
+        self.sockets.closed().await;
+        released(&self.tun).await;
     }
 }
 
 /// Waits until nobody reads or writes the TUN any more.
-async fn released(port: &Weak<Port>) {
+async fn released(tun: &tun::Device) {
     let wait = async {
-        while port.strong_count() > 0 {
+        while tun.in_use() {
             sleep(Duration::from_millis(1)).await;
         }
     };

@@ -169,11 +169,11 @@ mod tests {
 
     #[test]
     fn derives_the_public_key_of_rfc_7748() {
-        // RFC 7748, section 6.1, Alice's keys.
+        // RFC 7748, section 6.1, Bob's keys.
         let secret = Key::new(hex(
-            "77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a",
+            "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
         ));
-        let public = hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+        let public = hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
         assert_eq!(public_key(&secret).as_bytes(), &public);
     }
 

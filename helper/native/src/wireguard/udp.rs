@@ -5,7 +5,7 @@ use std::mem::size_of;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use gotatun::packet::{Packet, PacketBufPool};
@@ -16,6 +16,7 @@ use tokio::net::UdpSocket;
 use tokio::time::sleep;
 
 use super::counters::Counters;
+use super::locked;
 use super::message::{self, Kind};
 use super::watch::Witness;
 
@@ -44,7 +45,12 @@ pub struct Sockets {
     v6: Option<Family>,
     counters: Arc<Counters>,
     witness: Arc<Witness>,
+    // Last, so that its end says that the descriptors are closed.
+    _open: Arc<Open>,
 }
+
+/// Exists as long as a pair of sockets does.
+pub struct Open;
 
 struct Family {
     socket: UdpSocket,
@@ -70,6 +76,7 @@ impl Sockets {
                         v6: Some(v6),
                         counters,
                         witness,
+                        _open: Arc::new(Open),
                     });
                 }
                 Err(cause) if lacks_ipv6(&cause) => {
@@ -78,6 +85,7 @@ impl Sockets {
                         v6: None,
                         counters,
                         witness,
+                        _open: Arc::new(Open),
                     });
                 }
                 // The random port was free for IPv4 only: take another.
@@ -147,12 +155,35 @@ impl Family {
     }
 }
 
+/// The sockets in use, for whoever asks about them.
+#[derive(Default)]
+pub struct Current(Mutex<(Weak<Sockets>, Weak<Open>)>);
+
+impl Current {
+    fn set(&self, sockets: &Arc<Sockets>) {
+        *locked(&self.0) = (Arc::downgrade(sockets), Arc::downgrade(&sockets._open));
+    }
+
+    /// The sockets, if there are any.
+    pub fn get(&self) -> Option<Arc<Sockets>> {
+        locked(&self.0).0.upgrade()
+    }
+
+    /// Waits until the sockets are closed: the engine's tasks that hold them end a moment later than it says.
+    pub async fn closed(&self) {
+        let open = locked(&self.0).1.clone();
+        let deadline = Instant::now() + RELEASE;
+        while open.strong_count() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
 /// Binds [`Sockets`] for the engine, whenever it asks.
 pub struct Factory {
     pub counters: Arc<Counters>,
     pub witness: Arc<Witness>,
-    /// The sockets in use, for whoever asks about them.
-    pub current: Arc<std::sync::Mutex<Weak<Sockets>>>,
+    pub current: Arc<Current>,
 }
 
 impl UdpTransportFactory for Factory {
@@ -160,17 +191,15 @@ impl UdpTransportFactory for Factory {
     type Recv = Receiver;
 
     async fn bind(&mut self, params: &UdpTransportFactoryParams) -> io::Result<(Sender, Receiver)> {
-        // The engine's tasks that held the previous sockets end a moment later than it says; the new ones may
-        // want the same port.
-        let previous = super::locked(&self.current).clone();
-        await_release(&previous).await;
+        // The new ones may want the same port.
+        self.current.closed().await;
         let sockets = Arc::new(Sockets::bind(
             params.port,
             params.fwmark.filter(|&mark| mark != 0),
             Arc::clone(&self.counters),
             Arc::clone(&self.witness),
         )?);
-        *super::locked(&self.current) = Arc::downgrade(&sockets);
+        self.current.set(&sockets);
         Ok((
             Sender(Arc::clone(&sockets)),
             Receiver {
@@ -179,14 +208,6 @@ impl UdpTransportFactory for Factory {
                 pending: Vec::new(),
             },
         ))
-    }
-}
-
-/// Waits until nobody holds the sockets any more, so that their port is free.
-pub async fn await_release(sockets: &Weak<Sockets>) {
-    let deadline = Instant::now() + RELEASE;
-    while sockets.strong_count() > 0 && Instant::now() < deadline {
-        sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -383,6 +404,7 @@ impl UdpRecv for Receiver {
             v6,
             counters,
             witness,
+            ..
         } = &*self.sockets;
         loop {
             self.first_v6 = !self.first_v6;
