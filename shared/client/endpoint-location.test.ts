@@ -9,6 +9,7 @@ import { locateEndpoint } from './endpoint-location.ts';
 import {
   judgeDeveloperEndpoint,
   judgeSystemEndpoint,
+  overflowUidOf,
   pathComponents,
   type PathFacts,
 } from './endpoint-trust.ts';
@@ -110,6 +111,38 @@ describe('[E5] a developer endpoint', () => {
   ])('is refused when %s', (_title, component, bad) => {
     const verdict = judgeDeveloperEndpoint(developerPath, 1000, facts(safeDeveloper, { [component]: bad }));
     expect(verdict).toMatchObject({ kind: 'refused', component });
+  });
+});
+
+describe('[A10] a developer endpoint seen from inside a user namespace', () => {
+  const nobody = 65534;
+  const inside = facts(safeDeveloper, {
+    '/': { kind: 'directory', uid: nobody, mode: 0o755 },
+    '/tmp': { kind: 'directory', uid: nobody, mode: 0o1777 },
+  });
+
+  it('is trusted although root is not among its uids', () => {
+    expect(judgeDeveloperEndpoint(developerPath, 1000, inside, nobody)).toEqual({ kind: 'trusted' });
+    expect(judgeDeveloperEndpoint(developerPath, 1000, inside)).toMatchObject({
+      kind: 'refused',
+      component: '/',
+    });
+  });
+
+  it.each(['/tmp/sallyport-developer-1000', developerPath])(
+    'is refused when %s is somebody else’s',
+    (component) => {
+      const factsOf = (each: string) => {
+        const found = inside(each);
+        return each === component && found !== null ? { ...found, uid: nobody } : found;
+      };
+      expect(judgeDeveloperEndpoint(developerPath, 1000, factsOf, nobody)).toMatchObject({ component });
+    },
+  );
+
+  it('knows such a namespace by its map of uids', () => {
+    expect(overflowUidOf('         0          0 4294967295\n', nobody)).toBeNull();
+    expect(overflowUidOf('         0       1000          1\n', nobody)).toBe(nobody);
   });
 });
 

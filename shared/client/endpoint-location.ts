@@ -1,4 +1,4 @@
-import { lstatSync, type Stats } from 'node:fs';
+import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import { resolve } from 'node:path';
 import { developerEndpointPath, developerEndpointVariable } from '../manifest/developer-endpoint.ts';
 import { endpointPath, type ExtensionManifest } from '../manifest/manifest.ts';
@@ -6,6 +6,7 @@ import { EndpointError } from '../protocol/errors.ts';
 import {
   judgeDeveloperEndpoint,
   judgeSystemEndpoint,
+  overflowUidOf,
   type FactsOf,
   type PathFacts,
   type TrustVerdict,
@@ -26,6 +27,8 @@ export interface LocateOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Uid of the person; by default the process's own. */
   readonly uid?: number;
+  /** In a user namespace, the uid that stands for those it lacks; by default found out. */
+  readonly overflowUid?: number | null;
   /** Looks at one path component; by default `lstat`. */
   readonly factsOf?: FactsOf;
 }
@@ -44,14 +47,15 @@ export function locateEndpoint(options: LocateOptions): EndpointLocation {
   const system = endpointPath(manifest);
   if (!packaged) {
     const uid = options.uid ?? ownUid();
+    const overflowUid = options.overflowUid === undefined ? ownOverflowUid() : options.overflowUid;
     const environment = options.environment ?? process.env;
     const chosen = environment[developerEndpointVariable];
     if (chosen !== undefined && chosen !== '') {
       const path = resolve(chosen);
-      return accept(path, 'developer', judgeDeveloperEndpoint(path, uid, factsOf), options);
+      return accept(path, 'developer', judgeDeveloperEndpoint(path, uid, factsOf, overflowUid), options);
     }
     const developer = developerEndpointPath(uid, manifest.endpointName);
-    const verdict = judgeDeveloperEndpoint(developer, uid, factsOf);
+    const verdict = judgeDeveloperEndpoint(developer, uid, factsOf, overflowUid);
     if (verdict.kind !== 'absent') return accept(developer, 'developer', verdict, options);
   }
   return accept(system, 'system', judgeSystemEndpoint(system, factsOf), options);
@@ -93,6 +97,15 @@ function accept(
 function ownUid(): number {
   if (process.getuid === undefined) throw new Error('This platform has no uids; the endpoint needs them.');
   return process.getuid();
+}
+
+function ownOverflowUid(): number | null {
+  try {
+    const uid = Number(readFileSync('/proc/sys/fs/overflowuid', 'utf8'));
+    return overflowUidOf(readFileSync('/proc/self/uid_map', 'utf8'), uid);
+  } catch {
+    return null;
+  }
 }
 
 /** @throws {EndpointError} `notReachable`: a directory on the way may not be looked into */

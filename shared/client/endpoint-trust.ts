@@ -46,24 +46,48 @@ export function judgeSystemEndpoint(path: string, factsOf: FactsOf): TrustVerdic
  * Sticky directories are safe here, because what lies in them, and belongs to the person, cannot be replaced by others.
  *
  * @param uid the person's own uid
+ * @param overflowUid in a user namespace the uid that stands for all those it does not have, root's among them: it may
+ * own the directories further up, since nobody can put a directory of ours there but we. Null outside of one
  */
-export function judgeDeveloperEndpoint(path: string, uid: number, factsOf: FactsOf): TrustVerdict {
-  return judge(path, factsOf, (facts) => {
-    if (facts.uid !== 0 && facts.uid !== uid) return `belongs to uid ${String(facts.uid)}, not to you`;
+export function judgeDeveloperEndpoint(
+  path: string,
+  uid: number,
+  factsOf: FactsOf,
+  overflowUid: number | null = null,
+): TrustVerdict {
+  return judge(path, factsOf, (facts, fromEnd) => {
+    const isOwn = facts.uid === 0 || facts.uid === uid;
+    if (!isOwn && (facts.uid !== overflowUid || fromEnd < 2)) {
+      return `belongs to uid ${String(facts.uid)}, not to you`;
+    }
     if (facts.kind !== 'directory' || (facts.mode & writableByOthers) === 0) return null;
     return (facts.mode & sticky) === 0 ? 'can be written by others' : null;
   });
 }
 
-function judge(path: string, factsOf: FactsOf, objection: (facts: PathFacts) => string | null): TrustVerdict {
+/**
+ * Reads `/proc/self/uid_map`: whether this process is in a user namespace that lacks uids, user_namespaces(7).
+ *
+ * @returns the overflow uid then, else null
+ */
+export function overflowUidOf(uidMap: string, overflowUid: number): number | null {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(uidMap) ? null : overflowUid;
+}
+
+function judge(
+  path: string,
+  factsOf: FactsOf,
+  objection: (facts: PathFacts, fromEnd: number) => string | null,
+): TrustVerdict {
   const components = pathComponents(path);
   for (const [index, component] of components.entries()) {
     const facts = factsOf(component);
     if (facts === null) return { kind: 'absent', component };
-    const expected = index === components.length - 1 ? 'socket' : 'directory';
+    const fromEnd = components.length - 1 - index;
+    const expected = fromEnd === 0 ? 'socket' : 'directory';
     const reason =
       facts.kind === expected
-        ? objection(facts)
+        ? objection(facts, fromEnd)
         : facts.kind === 'symbolicLink'
           ? 'is a symbolic link'
           : `is not a ${expected}`;

@@ -233,7 +233,7 @@ export function serializeError(error: unknown, depth = 0): SerializedError {
       ...(cause === undefined ? {} : { cause }),
     };
   }
-  return { domain: 'Error', code: 'error', number: 0, message: cut(String(error)) };
+  return { domain: 'Error', code: 'error', number: 0, message: cut(textOf(error)) };
 }
 
 /** Turns the JSON form back into an error that can be thrown and tested by `domain` and `code`. */
@@ -245,6 +245,14 @@ export function deserializeError(serialized: SerializedError): RemoteError {
 export function isError<D extends ErrorDomain>(error: unknown, domain: D, ...codes: ErrorCode<D>[]): boolean {
   if (!(error instanceof SallyportError) && !(error instanceof RemoteError)) return false;
   return error.domain === domain && (codes.length === 0 || codes.some((code) => code === error.code));
+}
+
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return 'Something was thrown that has no text.';
+  }
 }
 
 function cut(message: string): string {
