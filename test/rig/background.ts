@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { waitUntil } from './wait.ts';
 
 export interface BackgroundOptions {
   readonly env?: NodeJS.ProcessEnv;
@@ -105,14 +106,14 @@ export class Background implements AsyncDisposable {
 
   /** Waits until `isUp` holds, asking every 20 ms. @throws {Error} the program ended, or the time passed */
   async until(isUp: () => Promise<boolean>, timeout = 10_000): Promise<void> {
-    const deadline = performance.now() + timeout;
-    while (!(await isUp())) {
-      if (!this.isRunning) throw new Error(`\`${this.name}\` ended early.${this.#said()}`);
-      if (performance.now() > deadline) {
-        throw new Error(`\`${this.name}\` was not up after ${String(timeout)} ms.${this.#said()}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await waitUntil(
+      `\`${this.name}\` to be up`,
+      async () => {
+        if (!this.isRunning) throw new Error(`\`${this.name}\` ended early.${this.#said()}`);
+        return isUp();
+      },
+      timeout,
+    );
   }
 
   /** Asks the program to end, after `grace` milliseconds makes it, and returns once it has. */

@@ -32,7 +32,7 @@ export interface ClientStatistics {
 
 /** A WireGuard device that runs; disposing of it ends its process and removes its interface. */
 export interface RunningPeer extends AsyncDisposable {
-  /** Replaces the configuration; sessions of clients that stay are not disturbed. */
+  /** Replaces the configuration; key and port never change, sessions of clients that stay are not disturbed. */
   configure(configuration: DeviceConfiguration): Promise<void>;
   statistics(): Promise<readonly ClientStatistics[]>;
 }
@@ -87,6 +87,8 @@ export async function withWgFile<T>(lines: readonly string[], use: (path: string
 
 /** A device that `wg` can talk to. */
 abstract class WireGuardToolsPeer implements RunningPeer {
+  readonly #known = new Set<string>();
+  #port: number | null = null;
   readonly namespace: string;
   readonly interfaceName: string;
 
@@ -96,18 +98,30 @@ abstract class WireGuardToolsPeer implements RunningPeer {
   }
 
   async configure(configuration: DeviceConfiguration): Promise<void> {
-    const lines = [
-      '[Interface]',
-      `PrivateKey = ${configuration.privateKey}`,
-      `ListenPort = ${String(configuration.listenPort)}`,
-      ...configuration.clients.flatMap((client) => [
-        '[Peer]',
-        `PublicKey = ${client.publicKey}`,
-        ...(client.presharedKey === undefined ? [] : [`PresharedKey = ${client.presharedKey}`]),
-        `AllowedIPs = ${client.allowedIPs.join(', ')}`,
-      ]),
-    ];
-    await withWgFile(lines, (path) => this.#wg(['syncconf', this.interfaceName, path]));
+    if (this.#port !== configuration.listenPort) {
+      const lines = [configuration.privateKey];
+      const port = String(configuration.listenPort);
+      await withWgFile(lines, (path) =>
+        this.#wg(['set', this.interfaceName, 'private-key', path, 'listen-port', port]),
+      );
+      this.#port = configuration.listenPort;
+    }
+    // wireguard-go opens its socket anew whenever the port is set: only what differs is told.
+    const wanted = new Set(configuration.clients.map((client) => client.publicKey));
+    for (const gone of [...this.#known].filter((publicKey) => !wanted.has(publicKey))) {
+      await this.#wg(['set', this.interfaceName, 'peer', gone, 'remove']);
+      this.#known.delete(gone);
+    }
+    const added = configuration.clients.filter((client) => !this.#known.has(client.publicKey));
+    if (added.length === 0) return;
+    const lines = added.flatMap((client) => [
+      '[Peer]',
+      `PublicKey = ${client.publicKey}`,
+      ...(client.presharedKey === undefined ? [] : [`PresharedKey = ${client.presharedKey}`]),
+      `AllowedIPs = ${client.allowedIPs.join(', ')}`,
+    ]);
+    await withWgFile(lines, (path) => this.#wg(['addconf', this.interfaceName, path]));
+    for (const { publicKey } of added) this.#known.add(publicKey);
   }
 
   async statistics(): Promise<readonly ClientStatistics[]> {
@@ -145,6 +159,11 @@ const kernelPeer: PeerImplementation = {
   },
 };
 
+/**
+ * One process serves clients of one address family on the cable: it sends from pooled addresses, and one that
+ * last held IPv4 sends to garbage when it is reused for IPv6 (`copy` before the slice grows, conn/bind_std.go).
+ * Restart the peer before a client of the other family.
+ */
 class WireGuardGo extends WireGuardToolsPeer {
   readonly #process: Background;
 

@@ -12,6 +12,7 @@ import { assertPrivateNamespaces } from './namespace.ts';
 import { PeerServices } from './peer-services-client.ts';
 import { intranetName, pageText, peerName, peerPort, peerSites, type PeerSite } from './peer-site.ts';
 import { run, succeeds } from './run.ts';
+import { waitUntil } from './wait.ts';
 import { generateKeyPair } from './wireguard-keys.ts';
 
 export interface PeerNetworkOptions {
@@ -128,6 +129,12 @@ export class PeerNetwork implements AsyncDisposable {
     const running = this.#running;
     this.#running = null;
     await running?.[Symbol.asyncDispose]();
+  }
+
+  /** Needed before a client of the other address family on the cable: see `foreign-peer.ts`. */
+  async restartWireGuard(): Promise<void> {
+    await this.stopWireGuard();
+    await this.startWireGuard();
   }
 
   /** From here on the peer receives nothing from the cable, and nothing tells the client so. */
@@ -269,6 +276,11 @@ async function layCable(site: PeerSite): Promise<void> {
     `route add ${reached.v4} via ${underlay.peer.v4} dev ${clientLink}`,
     `route add ${reached.v6} via ${underlay.peer.v6} dev ${clientLink}`,
   ]);
+  // A new veth's carrier is noticed up to a second late, and until then IPv6 has no route over it.
+  await waitUntil(`IPv6 over ${clientLink}`, async () => {
+    const there = await succeeds('ip', ['route', 'get', underlay.peer.v6]);
+    return there && (await succeeds('ip', ['-n', namespace, 'route', 'get', underlay.client.v6]));
+  });
   // The name server behind the tunnel listens before the tunnel's interface exists, and while it is gone.
   await run('ip', [
     'netns',

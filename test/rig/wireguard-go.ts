@@ -27,7 +27,7 @@ export async function ensureWireGuardGo(): Promise<string> {
     const installed = await findProgram('wireguard-go');
     if (installed !== null) return installed;
     throw new MissingPrerequisite(
-      'No foreign WireGuard peer: install Go (on Debian and Ubuntu: apt-get install golang-go) or wireguard-go, and run this again.',
+      'No foreign WireGuard peer: install Go 1.23 or newer (https://go.dev/dl) or wireguard-go (apt-get install wireguard-go), and run this again.',
     );
   }
   await build(go, path);
