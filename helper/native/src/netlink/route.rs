@@ -67,7 +67,7 @@ pub struct RouteSpecification {
     /// Lower wins.
     pub metric: Option<f64>,
     /// What happens to its packets.
-    #[napi(ts_type = "'unicast' | 'unreachable' | 'blackhole' | 'prohibit'")]
+    #[napi(ts_type = "'unicast' | 'unreachable' | 'blackhole' | 'prohibit' | 'throw'")]
     pub kind: String,
     /// How far away its destination is; by default `link` for IPv4 without a gateway, else `global`.
     #[napi(ts_type = "'global' | 'link' | 'host'")]
@@ -177,9 +177,10 @@ fn check(given: &RouteSpecification) -> Result<Checked> {
         "unreachable" => RouteType::Unreachable,
         "blackhole" => RouteType::BlackHole,
         "prohibit" => RouteType::Prohibit,
+        "throw" => RouteType::Throw,
         other => {
             return Err(invalid(format!(
-                "kind must be unicast, unreachable, blackhole or prohibit, not {other:?}"
+                "kind must be unicast, unreachable, blackhole, prohibit or throw, not {other:?}"
             )));
         }
     };
@@ -345,6 +346,7 @@ mod tests {
     fn refuses_what_makes_no_sense() {
         assert!(check(&given("10.0.0.0/8", "unicast")).is_ok());
         assert!(check(&given("10.0.0.1/8", "unicast")).is_err());
+        assert!(check(&given("10.0.0.0/8", "throw")).is_ok());
         assert!(check(&given("10.0.0.0/8", "local")).is_err());
         assert!(
             check(&RouteSpecification {
