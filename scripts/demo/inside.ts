@@ -66,7 +66,7 @@ const counters: z.infer<typeof runtimeSchema>[] = [];
 
 await connect(manager);
 const page = await say.step('The page behind the tunnel', async () => {
-  const text = await fetchText(pageUrl(peer.site.tunnel.v4, '/'));
+  const text = (await fetchText(pageUrl(peer.site.tunnel.v4))).trimEnd();
   return [text, `“${text}”`];
 });
 const dns = await say.step(`The name ${intranetName}, asked through the tunnel`, async () => {
@@ -86,7 +86,7 @@ const bytesThroughTunnel = await say.step('Bytes through the tunnel, as the devi
 });
 await disconnect(manager);
 await connect(manager);
-if ((await fetchText(pageUrl(peer.site.tunnel.v4, '/'))) !== pageText) throw new Error('The page changed.');
+if ((await fetchText(pageUrl(peer.site.tunnel.v4))).trimEnd() !== pageText) throw new Error('The page changed.');
 await disconnect(manager);
 await manager.remove();
 client.close();

@@ -1,0 +1,14 @@
+import { benchConnect } from './connect.ts';
+import { benchDataplane } from './dataplane.ts';
+import type { BenchResult } from './result.ts';
+
+/** Runs one benchmark inside private namespaces and prints its result as one JSON line. */
+const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
+  dataplane: benchDataplane,
+  connect: benchConnect,
+};
+
+const name = process.argv[2] ?? '';
+const bench = benches[name];
+if (bench === undefined) throw new Error(`There is no benchmark ${name}. There are: ${Object.keys(benches).join(', ')}`);
+process.stdout.write(`${JSON.stringify(await bench())}\n`);
