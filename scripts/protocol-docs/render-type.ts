@@ -53,8 +53,12 @@ export type NamedSchemas = ReadonlyMap<z.ZodType, string>;
 export function renderType(schema: z.ZodType, io: 'input' | 'output', named: NamedSchemas): string {
   const registry = z.registry<{ id: string }>();
   for (const [each, id] of named) if (each !== schema) registry.add(each, { id });
-  return render(nodeSchema.parse(z.toJSONSchema(schema, { io, metadata: registry })), '');
+  const root = nodeSchema.parse(z.toJSONSchema(schema, { io, metadata: registry }));
+  return render(root, '').replaceAll(selfReference, named.get(schema) ?? 'unknown');
 }
+
+/** A type that refers to itself. */
+const selfReference = '#';
 
 function render(node: Node, indent: string): string {
   if (node.$ref !== undefined) return node.$ref.slice(node.$ref.lastIndexOf('/') + 1);
