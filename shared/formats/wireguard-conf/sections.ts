@@ -183,7 +183,7 @@ function addEntry(
   }
 }
 
-/** Space and tab alone: what else may look like space was refused or is not ASCII. No regular expression, see ReDoS. */
+/** Space and tab alone: what else looks like space was refused or is not ASCII. A loop, since `/[ \t]+$/` is quadratic. */
 function trim(text: string): string {
   let start = 0;
   let end = text.length;
