@@ -6,6 +6,7 @@ import {
   type ExtensionManifest,
 } from '@sallyport/shared/manifest/manifest.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
+import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
 import { ConfigurationStore } from './configurations/configuration-store.ts';
 import { EndpointServer } from './endpoint/endpoint-server.ts';
 import { makeHandlers } from './endpoint/handlers.ts';
@@ -17,7 +18,7 @@ import { NativeVirtualInterfaces } from './host/native-virtual-interface.ts';
 import { ProviderRegistry } from './host/provider-registry.ts';
 import { FileSecretStore } from './keychain/secret-store.ts';
 import type { Logger } from './log/logger.ts';
-import { openNetwork, type NetworkOptions } from './network/open-network.ts';
+import { openNetwork } from './network/open-network.ts';
 import { NativePathSource } from './path/native-path-source.ts';
 import { PathMonitor } from './path/path-monitor.ts';
 import { resolveHost } from './path/resolve-host.ts';
@@ -37,7 +38,6 @@ export interface SystemExtensionOptions {
   readonly administrators?: readonly number[];
   /** Private namespaces around this process, no checks of executables (contract A10). */
   readonly developerMode?: boolean;
-  readonly network?: NetworkOptions;
 }
 
 export interface RunningExtension {
@@ -75,22 +75,22 @@ export async function startSystemExtensionMode(
   const registry = await ProviderRegistry.load(valid, base);
   const prefix = interfacePrefix(valid.identifier);
 
+  let onPathChanged: (path: NetworkPath) => void = () => undefined;
+  const monitor = new PathMonitor(
+    new NativePathSource(),
+    (name) => name.startsWith(prefix),
+    (path) => {
+      onPathChanged(path);
+    },
+  );
   const network = await openNetwork({
     extensionIdentifier: valid.identifier,
     interfacePrefix: prefix,
     stateDirectory: state,
     deadline: valid.deadlines.networkSettings,
+    physicalMtu: () => monitor.path.mtu,
     log: logger.child('network'),
-    ...options.network,
   });
-
-  const monitor = new PathMonitor(
-    new NativePathSource(),
-    (name) => name.startsWith(prefix),
-    (path) => {
-      sessions.pathChanged(path);
-    },
-  );
   const subscriptions = new Subscriptions((connection, name, params) => {
     server.notify(connection, name, params);
   });
@@ -109,7 +109,7 @@ export async function startSystemExtensionMode(
       path: () => monitor.path,
       resolveHost,
     },
-    network: (id) => network.share(id, () => monitor.path.mtu),
+    network: (id) => network.share(id),
     interfaceName: (id) => interfaceName(valid.identifier, id),
     observer: {
       sessionChanged: (session) => {
@@ -126,6 +126,11 @@ export async function startSystemExtensionMode(
         subscriptions.publish('session.displayMessage', (sequence) => ({ sequence, id, text }), isTold) > 0,
     },
   });
+
+  onPathChanged = (path) => {
+    void network.pathChanged();
+    sessions.pathChanged(path);
+  };
 
   const followers = new Map<number, () => void>();
   const server: EndpointServer = new EndpointServer({

@@ -2,13 +2,14 @@ import { SystemExtensionError } from '@sallyport/shared/protocol/errors.ts';
 import type { TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
 import type { ProviderType, Registration } from '@sallyport/shared/protocol/extension.ts';
 import type { ExtensionManifest } from '@sallyport/shared/manifest/manifest.ts';
+import type { PacketTunnelNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 
 /** A concrete provider class; made anew for each start. */
 export interface PacketTunnelProviderClass {
   new (): PacketTunnelProvider;
-  /** Destinations (CIDR) a configuration would claim, so that a conflict is seen before the start. */
-  claimedRoutes?(configuration: TunnelProviderProtocol): readonly string[];
+  /** What a configuration will set, as far as known before the start, so that a conflict of routes is seen then. */
+  expectedNetworkSettings?(configuration: TunnelProviderProtocol): PacketTunnelNetworkSettings | null;
 }
 
 /** The provider classes that the manifest declares, by identifier and type. */

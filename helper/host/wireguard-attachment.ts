@@ -107,7 +107,7 @@ async function deviceConfiguration(
   return {
     privateKeyFile: await secrets.path(valid.privateKeyReference),
     ...(valid.listenPort === null ? {} : { listenPort: valid.listenPort }),
-    fwmark,
+    fwmark: valid.fwmark ?? fwmark,
     mtu: mtu(),
     peers: await Promise.all(
       valid.peers.map(async (peer) => ({

@@ -4,6 +4,7 @@ import { ConnectionError, NetworkSettingsError, VPNError } from '@sallyport/shar
 import type { TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
 import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
 import type { StopReason } from '@sallyport/shared/protocol/session.ts';
+import type { PacketTunnelNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import { SessionHarness, testConfiguration, testProvider } from '../testing/session-harness.ts';
 
@@ -286,14 +287,14 @@ describe('sessions', () => {
 
   it('[M3] refuses a start that needs routes of another session until the client agrees, then stops the other', async () => {
     class Full extends PacketTunnelProvider {
-      static claimedRoutes(): readonly string[] {
-        return ['0.0.0.0/0'];
-      }
-      override async startTunnel(): Promise<void> {
-        await this.setTunnelNetworkSettings({
+      static expectedNetworkSettings(): PacketTunnelNetworkSettings {
+        return {
           tunnelRemoteAddress: null,
           ipv4: { addresses: ['10.0.0.2/32'], includedRoutes: [{ destination: '0.0.0.0/0' }] },
-        });
+        };
+      }
+      override async startTunnel(): Promise<void> {
+        await this.setTunnelNetworkSettings(Full.expectedNetworkSettings());
       }
       override stopTunnel(reason: StopReason): Promise<void> {
         calls.push(`stop ${reason}`);

@@ -1,13 +1,15 @@
 import { ConnectionError, EndpointError, NetworkSettingsError, ProviderError, VPNError } from '@sallyport/shared/protocol/errors.ts';
-import type { Configuration } from '@sallyport/shared/protocol/configuration.ts';
+import type { Configuration, TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
 import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
 import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
 import type { SessionEnd, SessionSnapshot, SessionStatistics, StopReason } from '@sallyport/shared/protocol/session.ts';
+import { packetTunnelNetworkSettingsSchema } from '@sallyport/shared/provider/network-settings.ts';
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
-import { describeRegistration } from '../host/provider-registry.ts';
+import { describeRegistration, type PacketTunnelProviderClass } from '../host/provider-registry.ts';
 import { providerMissing, ProviderRun, type ProviderHost } from '../host/provider-run.ts';
 import type { RunNetwork, RunReports } from '../host/run-context.ts';
 import type { Logger } from '../log/logger.ts';
+import { routeClaims } from '../network/route-claims.ts';
 import { RouteClaims } from './route-claims.ts';
 import type { EndStore } from './end-store.ts';
 import { Session } from './session.ts';
@@ -69,7 +71,7 @@ export class SessionManager {
     const providerClass = this.#options.host.registry.find(identifier);
     this.#logRegistrations(configuration);
     if (providerClass === null) throw providerMissing(identifier);
-    const expected = providerClass.claimedRoutes?.(protocolConfiguration) ?? [];
+    const expected = expectedClaims(providerClass, protocolConfiguration);
     const rivals = this.#rivals(id, expected);
     if (rivals.length > 0 && !supersede) throw this.#conflict(name, rivals);
     session.start({ options, supersede });
@@ -182,7 +184,7 @@ export class SessionManager {
     const { host, network, interfaceName, logger } = this.#options;
     const configuration = this.#configuration(id);
     const identifier = configuration.protocolConfiguration.providerBundleIdentifier;
-    const expected = host.registry.find(identifier)?.claimedRoutes?.(configuration.protocolConfiguration) ?? [];
+    const expected = expectedClaims(host.registry.find(identifier), configuration.protocolConfiguration);
     await this.#claim(configuration, expected, supersede);
     const share = network(id, run);
     return new ProviderRun({
@@ -197,12 +199,7 @@ export class SessionManager {
         mtu: () => share.mtu(),
         clear: () => share.clear(),
         apply: async (device, settings) => {
-          const routes = [...(settings?.ipv4?.includedRoutes ?? []), ...(settings?.ipv6?.includedRoutes ?? [])];
-          await this.#claim(
-            configuration,
-            settings?.routing.table === 'auto' ? routes.map((route) => route.destination) : [],
-            supersede,
-          );
+          await this.#claim(configuration, settings === null ? [] : routeClaims(settings), supersede);
           await share.apply(device, settings);
         },
       },
@@ -277,4 +274,13 @@ export class SessionManager {
     }
     return configuration;
   }
+}
+
+/** Claims that a configuration will make, as far as its provider can tell before the start. */
+function expectedClaims(
+  providerClass: PacketTunnelProviderClass | null,
+  configuration: TunnelProviderProtocol,
+): string[] {
+  const settings = providerClass?.expectedNetworkSettings?.(configuration) ?? null;
+  return settings === null ? [] : routeClaims(packetTunnelNetworkSettingsSchema.parse(settings));
 }

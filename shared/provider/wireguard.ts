@@ -22,6 +22,8 @@ export const wireGuardSettingsSchema = z.strictObject({
   privateKeyReference: secretReferenceSchema,
   /** UDP port; null takes any free one. */
   listenPort: z.int().min(1).max(65_535).nullable().default(null),
+  /** Mark of the device's own packets; null takes the one that the system chose for the session. */
+  fwmark: z.int().min(1).max(4_294_967_295).nullable().default(null),
   peers: z.array(wireGuardPeerSchema).min(1).max(1000),
 });
 export type WireGuardSettings = z.input<typeof wireGuardSettingsSchema>;

@@ -7,7 +7,7 @@ import { parseCIDR } from '@sallyport/shared/formats/cidr.ts';
 export const wireGuardOverheadBytes = 80;
 
 /** Destinations that a configuration sends into the tunnel. */
-export function destinations(configuration: WireGuardProviderConfiguration): string[] {
+function destinations(configuration: WireGuardProviderConfiguration): string[] {
   return [...new Set(configuration.peers.flatMap((peer) => peer.allowedIPs))];
 }
 
@@ -37,6 +37,7 @@ export function deviceSettings(
   return {
     privateKeyReference: configuration.privateKey.secretReference,
     listenPort: configuration.listenPort,
+    fwmark: configuration.fwmark,
     peers: configuration.peers.map((peer) => ({
       publicKey: peer.publicKey,
       presharedKeyReference: peer.presharedKey?.secretReference ?? null,

@@ -5,10 +5,11 @@ import {
 } from '@sallyport/shared/formats/wireguard-settings.ts';
 import { ConnectionError } from '@sallyport/shared/protocol/errors.ts';
 import type { TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
+import type { PacketTunnelNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import type { WireGuardEvent, WireGuardTunnel } from '@sallyport/shared/provider/wireguard.ts';
 import { formatEndpoint, nextAddress, reachable } from './endpoints.ts';
-import { destinations, deviceSettings, networkSettings } from './settings.ts';
+import { deviceSettings, networkSettings } from './settings.ts';
 
 /** Pause between two tries to resolve a server's name, in milliseconds. */
 const resolvePause = 2000;
@@ -33,9 +34,8 @@ export class WireGuardTunnelProvider extends PacketTunnelProvider {
   readonly #addresses = new Map<string, string>();
   readonly #resolving = new Set<string>();
 
-  static claimedRoutes(protocol: TunnelProviderProtocol): readonly string[] {
-    const configuration = parse(protocol);
-    return configuration.table === 'auto' ? destinations(configuration) : [];
+  static expectedNetworkSettings(protocol: TunnelProviderProtocol): PacketTunnelNetworkSettings {
+    return networkSettings(parse(protocol));
   }
 
   override async startTunnel(): Promise<void> {

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RunNetwork } from '../host/run-context.ts';
+import type { CategoryLog } from '../log/logger.ts';
+import { SystemNetworkController, type NetworkController } from './controller.ts';
+import { ClaimFiles } from './extension-claims.ts';
+import { JournalFile, currentStamp } from './journal-file.ts';
+import { Journal } from './journal.ts';
+import { NativeNetworkSystem } from './native-system.ts';
+import { networkManagerDirectory, unmanagedByNetworkManager } from './network-manager.ts';
+import { effectiveMtu } from './plan.ts';
+
+export interface OpenNetworkOptions {
+  readonly extensionIdentifier: string;
+  readonly interfacePrefix: string;
+  readonly stateDirectory: string;
+  /** Longest time for one `setTunnelNetworkSettings`, in milliseconds. */
+  readonly deadline: number;
+  /** MTU of the physical path; null if there is none. */
+  readonly physicalMtu: () => number | null;
+  readonly log: CategoryLog;
+}
+
+/** Where extensions of one machine tell each other of their full tunnels. */
+const claimsDirectory = '/run/sallyport/claims';
+
+/** The system's network as the sessions share it. */
+export interface SessionNetwork {
+  /** A session's share for one run. */
+  share(configurationId: string): RunNetwork;
+  pathChanged(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Undoes what an earlier process left, then opens the real system's network for sessions. */
+export async function openNetwork(options: OpenNetworkOptions): Promise<SessionNetwork> {
+  const { extensionIdentifier, interfacePrefix, stateDirectory, deadline, physicalMtu, log } = options;
+  const stamp = await currentStamp();
+  const controller: NetworkController = new SystemNetworkController({
+    system: new NativeNetworkSystem(),
+    journal: await Journal.open(new JournalFile(join(stateDirectory, 'network.journal')), stamp, extensionIdentifier, log),
+    claims: new ClaimFiles(claimsDirectory, extensionIdentifier, stamp.namespace, log),
+    extensionIdentifier,
+    resolvConf: '/etc/resolv.conf',
+    deadline,
+    physicalMtu,
+    log,
+  });
+  await controller.recover();
+  if (existsSync(networkManagerDirectory)) {
+    await controller.setHostChanges([unmanagedByNetworkManager(extensionIdentifier, interfacePrefix)]);
+  }
+  return {
+    share: (id) => shareOf(controller, id, physicalMtu),
+    pathChanged: () => controller.pathChanged(),
+    close: () => controller.close(),
+  };
+}
+
+function shareOf(controller: NetworkController, id: string, physicalMtu: () => number | null): RunNetwork {
+  const numbers = controller.allocate(id);
+  let mtu = effectiveMtu(null, physicalMtu());
+  return {
+    fwmark: numbers.fwmark,
+    mtu: () => mtu,
+    apply: async (device, settings) => {
+      const applied = await controller.apply({ id, interface: device, ...numbers }, settings);
+      ({ mtu } = applied);
+    },
+    clear: () => controller.clear(id),
+  };
+}
