@@ -58,11 +58,6 @@ impl Lease {
         Ok(Self(shared))
     }
 
-    /// A handle to spawn on, and to enter where a constructor wants a runtime around it.
-    pub fn handle(&self) -> &Handle {
-        &self.0.handle
-    }
-
     /// Runs `future` on the calling thread, which must not be one of the runtime's.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.handle.block_on(future)
@@ -77,7 +72,7 @@ mod tests {
     fn leases_share_one_runtime() {
         let first = Lease::take().expect("a runtime");
         let second = Lease::take().expect("the same runtime");
-        assert_eq!(first.handle().id(), second.handle().id());
+        assert_eq!(first.0.handle.id(), second.0.handle.id());
         drop(first);
         assert_eq!(second.block_on(async { 7 }), 7);
     }

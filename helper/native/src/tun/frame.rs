@@ -137,7 +137,7 @@ impl Glue {
 
     /// Adds a copy of one whole packet. Must not be called when full.
     pub fn add(&mut self, packet: &[u8]) {
-        debug_assert!(!self.is_full() && !packet.is_empty());
+        debug_assert!(!self.is_full());
         if self.used == self.buffers.len() {
             self.buffers
                 .push(Buffer(Vec::with_capacity(2 * VIRTIO_NET_HDR_LEN + FRAME_MAX)));
@@ -150,8 +150,23 @@ impl Glue {
         self.used += 1;
     }
 
-    /// Empties it: yields each frame to write with the number of packets in it, in order. `None` when the
-    /// packets could not be glued and are lost.
+    /// Adds a copy of one packet if the copy is a whole one: whoever gave it may change it at the same time.
+    /// Must not be called when full.
+    pub fn add_if_whole(&mut self, packet: &[u8]) -> bool {
+        self.add(packet);
+        let whole = ip::is_whole(&self.buffers[self.used - 1].0[VIRTIO_NET_HDR_LEN..]);
+        if !whole {
+            self.used -= 1;
+        }
+        whole
+    }
+
+    /// How many packets were added since it was last emptied.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Empties it: yields each frame to write, in order. `None` when the packets could not be glued and are lost.
     pub fn take(&mut self) -> Option<impl Iterator<Item = &[u8]>> {
         let used = std::mem::take(&mut self.used);
         let batch = &mut self.buffers[..used];
@@ -162,6 +177,19 @@ impl Glue {
                 .map(|buffer| buffer.0.as_slice())
                 .filter(|frame| frame[SEGMENTATION_TYPE_AT] != ABSORBED),
         )
+    }
+}
+
+/// How many packets a frame from [`Glue::take`] is made of.
+pub fn packets_in(frame: &[u8]) -> u64 {
+    match VirtioNetHdr::decode(frame) {
+        Ok(header) if header.gso_type != NOT_SEGMENTED && header.gso_size > 0 => {
+            let payload = frame
+                .len()
+                .saturating_sub(VIRTIO_NET_HDR_LEN + usize::from(header.hdr_len));
+            payload.div_ceil(header.gso_size.into()) as u64
+        }
+        _ => 1,
     }
 }
 

@@ -4,7 +4,7 @@ mod device;
 mod frame;
 
 pub use device::{Claim, Device, Port, is_lost};
-pub use frame::{Content, FRAME_MAX, GLUE_MAX, Glue, parse};
+pub use frame::{Content, FRAME_MAX, GLUE_MAX, Glue, Segments, packets_in, parse};
 
 use std::sync::Arc;
 

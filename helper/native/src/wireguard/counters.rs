@@ -1,22 +1,6 @@
 //! What happened to packets, counted where it happens.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A count that any thread may raise.
-#[derive(Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Raises the count.
-    pub fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    /// The count now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use crate::counter::Counter;
 
 /// The counts of one device.
 #[derive(Default)]

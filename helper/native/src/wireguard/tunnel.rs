@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::counters::Counters;
 use super::watch::Witness;
-use crate::tun::{Content, FRAME_MAX, Glue, Port, is_lost, parse};
+use crate::tun::{Content, FRAME_MAX, Glue, Port, is_lost, packets_in, parse};
 
 /// Packets that may wait for the TUN's writer. The engine waits beyond that, and then the kernel's socket
 /// queue drops and counts.
@@ -180,7 +180,7 @@ async fn write(
         };
         for frame in frames {
             if let Err(cause) = device.write(frame) {
-                counters.dropped.add(1);
+                counters.dropped.add(packets_in(frame));
                 if is_lost(&cause) {
                     witness.lost(&cause);
                     return;
