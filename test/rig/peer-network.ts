@@ -282,15 +282,8 @@ async function layCable(site: PeerSite): Promise<void> {
     return there && (await succeeds('ip', ['-n', namespace, 'route', 'get', underlay.client.v6]));
   });
   // The name server behind the tunnel listens before the tunnel's interface exists, and while it is gone.
-  await run('ip', [
-    'netns',
-    'exec',
-    namespace,
-    'sysctl',
-    '-qw',
-    'net.ipv4.ip_nonlocal_bind=1',
-    'net.ipv6.ip_nonlocal_bind=1',
-  ]);
+  const settings = 'for family in ipv4 ipv6; do echo 1 > /proc/sys/net/$family/ip_nonlocal_bind; done';
+  await run('ip', ['netns', 'exec', namespace, 'sh', '-c', settings]);
   // Linux answers for all its addresses on all its links; the tunnel's must not answer on the cable.
   const rules =
     'add table inet rig; add chain inet rig input { type filter hook input priority 0; policy accept; };' +

@@ -30,7 +30,12 @@ export async function ensureWireGuardGo(): Promise<string> {
       'No foreign WireGuard peer: install Go 1.23 or newer (https://go.dev/dl) or wireguard-go (apt-get install wireguard-go), and run this again.',
     );
   }
-  await build(go, path);
+  await build(go, path).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
+    throw new MissingPrerequisite(
+      `wireguard-go could not be built; run this again where Go's module proxy can be reached. ${reason}`,
+    );
+  });
   return path;
 }
 
