@@ -1,0 +1,4 @@
+import { runApplication } from './application.ts';
+import { createEndpointClient } from './endpoint-client.ts';
+
+runApplication(createEndpointClient);

@@ -1,0 +1,37 @@
+import { useRef } from 'react';
+import { Icon } from '../../controls/Icon.tsx';
+
+export interface ImportButtonProps {
+  readonly label: string;
+  readonly primary?: boolean;
+  readonly onFiles: (files: readonly File[]) => void;
+}
+
+/** Opens the desktop's file chooser; the page receives contents and names, never paths. */
+export function ImportButton({ label, primary = false, onFiles }: ImportButtonProps) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button
+        type="button"
+        className={primary ? 'button button-primary' : 'button'}
+        onClick={() => input.current?.click()}
+      >
+        <Icon name="plus" />
+        {label}
+      </button>
+      <input
+        ref={input}
+        type="file"
+        accept=".conf"
+        multiple
+        hidden
+        onChange={(event) => {
+          onFiles([...(event.target.files ?? [])]);
+          // The same file may be chosen again after it was mended.
+          event.target.value = '';
+        }}
+      />
+    </>
+  );
+}

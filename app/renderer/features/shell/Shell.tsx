@@ -1,0 +1,91 @@
+import { useCallback, useEffect, useState } from 'react';
+import type { AppState } from '../../../bridge/state.ts';
+import { bridge } from '../../bridge.ts';
+import { useAppState } from '../../hooks/use-app-state.ts';
+import { useNow } from '../../hooks/use-now.ts';
+import { ConflictDialog } from '../connection/ConflictDialog.tsx';
+import { useConnection } from '../connection/use-connection.ts';
+import { ExtensionTrouble } from '../extension-state/ExtensionTrouble.tsx';
+import { DropArea } from '../import/DropArea.tsx';
+import { EmptyState } from '../import/EmptyState.tsx';
+import { RefusalDialog } from '../import/RefusalDialog.tsx';
+import { useImport } from '../import/use-import.ts';
+import { TunnelDetail } from '../tunnel-detail/TunnelDetail.tsx';
+import { MessageBar } from './MessageBar.tsx';
+import { selectTunnel } from './select-tunnel.ts';
+import { Sidebar } from './Sidebar.tsx';
+import { useMessages } from './use-messages.ts';
+import './shell.css';
+
+/** The window: nothing yet, trouble with the extension, or the tunnels. */
+export function Shell() {
+  const state = useAppState();
+  if (state === null || state.extension.state === 'connecting') {
+    return <main className="page" aria-busy="true" aria-label="Connecting to the system extension" />;
+  }
+  if (state.extension.state === 'unreachable')
+    return <ExtensionTrouble error={state.extension.error} packaged={state.extension.packaged} />;
+  return <Tunnels state={state} />;
+}
+
+function Tunnels({ state }: { readonly state: AppState }) {
+  const { tunnels, extension } = state;
+  const [chosenId, setChosenId] = useState<string | null>(null);
+  const [message, say, hush] = useMessages();
+  const connection = useConnection();
+  const now = useNow(tunnels.some((tunnel) => tunnel.session !== null));
+  const importing = useImport(
+    useCallback(
+      (id: string, name: string, notes: readonly string[]) => {
+        setChosenId(id);
+        say([`${name} was imported.`, ...notes].join(' '));
+      },
+      [say],
+    ),
+  );
+  const { refuse } = connection;
+  useEffect(() => {
+    const stops = [
+      bridge.on('tunnelSelected', ({ id }) => {
+        setChosenId(id);
+      }),
+      bridge.on('connectRefused', ({ id, error }) => {
+        setChosenId(id);
+        refuse({ id, error });
+      }),
+      bridge.on('displayMessage', ({ text }) => {
+        say(text);
+      }),
+    ];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [refuse, say]);
+
+  const selected = selectTunnel(tunnels, chosenId);
+  const onFiles = (files: readonly File[]): void => void importing.importFiles(files);
+  return (
+    <DropArea enabled onFiles={onFiles}>
+      {selected === null ? (
+        <EmptyState onFiles={onFiles} />
+      ) : (
+        <div className="shell">
+          <Sidebar
+            tunnels={tunnels}
+            selectedId={selected.id}
+            now={now}
+            developerMode={extension.state === 'active' && extension.developerMode}
+            onSelect={setChosenId}
+            onFiles={onFiles}
+          />
+          <main className="shell-main">
+            <TunnelDetail key={selected.id} tunnel={selected} connection={connection} now={now} />
+          </main>
+        </div>
+      )}
+      <MessageBar message={message} onClose={hush} />
+      <RefusalDialog importing={importing} />
+      <ConflictDialog connection={connection} tunnels={tunnels} />
+    </DropArea>
+  );
+}
