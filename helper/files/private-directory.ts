@@ -6,7 +6,12 @@ import { chmod, lstat, mkdir } from 'node:fs/promises';
  * @throws {Error} it exists and is a link, no directory, or somebody else's
  */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // Something other than a directory is there; what it is, is said below.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
   const facts = await lstat(path);
   if (!facts.isDirectory()) {
     throw new Error(`${path} is not a directory. Remove it and start the helper again.`);

@@ -2,7 +2,7 @@ import { readdir, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProviderError } from '@sallyport/shared/protocol/errors.ts';
 import { secretReferenceSchema } from '@sallyport/shared/protocol/configuration.ts';
-import { atomicWrite, durableRemove, temporarySuffix } from '../files/atomic-write.ts';
+import { atomicWrite, durableRemove, removeTemporaries } from '../files/atomic-write.ts';
 import { ensurePrivateDirectory } from '../files/private-directory.ts';
 
 /** Largest secret, in bytes. */
@@ -32,9 +32,7 @@ export class FileSecretStore implements SecretStore {
 
   static async open(directory: string): Promise<FileSecretStore> {
     await ensurePrivateDirectory(directory);
-    for (const name of await readdir(directory)) {
-      if (name.endsWith(temporarySuffix)) await durableRemove(join(directory, name));
-    }
+    await removeTemporaries(directory);
     return new FileSecretStore(directory);
   }
 
