@@ -7,16 +7,21 @@ import {
   type ConfigurationDraft,
 } from '@sallyport/shared/protocol/configuration.ts';
 import { EndpointError, VPNError } from '@sallyport/shared/protocol/errors.ts';
-import { maximumConfigurations } from '@sallyport/shared/protocol/limits.ts';
+import { maximumConfigurations, maximumConfigurationsBytes } from '@sallyport/shared/protocol/limits.ts';
 import { tunnelNameKey } from '@sallyport/shared/formats/tunnel-name.ts';
-import { atomicWrite, durableRemove, temporarySuffix } from '../files/atomic-write.ts';
+import { atomicWrite, durableRemove, removeTemporaries } from '../files/atomic-write.ts';
 import { ensurePrivateDirectory } from '../files/private-directory.ts';
-import type { SecretStore } from '../keychain/secret-store.ts';
+import { maximumSecretBytes, type SecretStore } from '../keychain/secret-store.ts';
 import type { CategoryLog } from '../log/logger.ts';
 
 /** Version of the stored form; a later one brings a migration from this. */
 const storedVersion = 1;
-const storedSchema = z.strictObject({ version: z.literal(storedVersion), configuration: configurationSchema });
+const storedSchema = z.strictObject({
+  version: z.literal(storedVersion),
+  configuration: configurationSchema,
+});
+
+const unreadableSuffix = '.unreadable';
 
 export interface SaveRequest {
   readonly draft: ConfigurationDraft;
@@ -34,23 +39,28 @@ export interface SaveRequest {
 export class ConfigurationStore {
   readonly #directory: string;
   readonly #secrets: SecretStore;
+  readonly #log: CategoryLog;
   readonly #now: () => number;
   readonly #configurations: Map<string, Configuration>;
+  /** Removals under way, by id; nothing may be saved under their ids. */
+  readonly #removals = new Map<string, Promise<void>>();
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
     directory: string,
     secrets: SecretStore,
+    log: CategoryLog,
     now: () => number,
     configurations: Map<string, Configuration>,
   ) {
     this.#directory = directory;
     this.#secrets = secrets;
+    this.#log = log;
     this.#now = now;
     this.#configurations = configurations;
   }
 
-  /** Reads what is stored. A file that cannot be read is set aside as `NAME.unreadable` and logged, not lost. */
+  /** Reads what is stored. A file that cannot be read is set aside as `NAME.TIME.unreadable` and logged, not lost. */
   static async open(
     directory: string,
     secrets: SecretStore,
@@ -58,26 +68,31 @@ export class ConfigurationStore {
     now: () => number = Date.now,
   ): Promise<ConfigurationStore> {
     await ensurePrivateDirectory(directory);
+    await removeTemporaries(directory);
     const configurations = new Map<string, Configuration>();
     let complete = true;
     for (const name of await readdir(directory)) {
-      const path = join(directory, name);
-      if (name.endsWith(temporarySuffix)) await durableRemove(path);
-      if (name.endsWith('.unreadable')) complete = false;
+      if (name.endsWith(unreadableSuffix)) complete = false;
       if (!name.endsWith('.json')) continue;
-      const text = await readFile(path, 'utf8');
-      const stored = parseStored(text);
+      const path = join(directory, name);
+      const stored = await readStored(path);
       if (stored === null || `${stored.id}.json` !== name) {
         complete = false;
-        await rename(path, `${path}.unreadable`);
-        log('error', `The configuration file ${name} cannot be read and was set aside.`, { file: name });
+        await rename(path, `${path}.${String(now())}${unreadableSuffix}`);
+        log(
+          'error',
+          `The configuration file ${name} cannot be read and was set aside. Import the tunnel again.`,
+          {
+            file: name,
+          },
+        );
         continue;
       }
       configurations.set(stored.id, stored);
     }
-    const store = new ConfigurationStore(directory, secrets, now, configurations);
+    const store = new ConfigurationStore(directory, secrets, log, now, configurations);
     // Secrets of a file that cannot be read must outlive it, or its repair would find them gone.
-    if (complete) await store.#collectSecrets();
+    if (complete) await store.#discardUnused(await secrets.list());
     return store;
   }
 
@@ -120,30 +135,59 @@ export class ConfigurationStore {
           `${JSON.stringify({ version: storedVersion, configuration }, null, 2)}\n`,
         );
       } catch (error) {
-        for (const reference of written) await this.#secrets.remove(reference);
+        await this.#discardUnused(written);
         throw new VPNError(
           'configurationReadWriteFailed',
-          `“${draft.name}” could not be stored; nothing was changed. ${error instanceof Error ? error.message : ''}`,
+          `“${draft.name}” could not be stored; nothing was changed. Check that the disk has room and can be written.`,
           { cause: error },
         );
       }
       this.#configurations.set(draft.id, configuration);
-      if (existing !== null) await this.#collectSecrets();
+      await this.#discardUnused(existing?.secretReferences ?? []);
       return configuration;
     });
   }
 
-  /** Deletes a configuration and the secrets that only it referenced. */
-  remove(id: string): Promise<void> {
-    return this.#inTurn(async () => {
-      if (!this.#configurations.has(id)) throw unknownConfiguration(id);
-      await durableRemove(this.#path(id));
+  /**
+   * Deletes a configuration and the secrets that only it referenced.
+   *
+   * @param stop ends what uses the configuration; it still exists meanwhile, but can no longer be saved
+   * @throws {VPNError} `configurationUnknown`, `configurationReadWriteFailed`
+   */
+  remove(id: string, stop: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const underWay = this.#removals.get(id);
+    if (underWay !== undefined) return underWay;
+    const removal = this.#remove(id, stop).finally(() => this.#removals.delete(id));
+    this.#removals.set(id, removal);
+    return removal;
+  }
+
+  async #remove(id: string, stop: () => Promise<void>): Promise<void> {
+    const { name, secretReferences } = await this.#inTurn(() => {
+      // In turn, so that whoever saved it before has heard of that when `stop` is called.
+      const configuration = this.get(id);
+      if (configuration === null) throw unknownConfiguration(id);
+      return configuration;
+    });
+    await stop();
+    await this.#inTurn(async () => {
+      try {
+        await durableRemove(this.#path(id));
+      } catch (error) {
+        throw new VPNError(
+          'configurationReadWriteFailed',
+          `“${name}” could not be removed. Check that the disk can be written, then try again.`,
+          { cause: error },
+        );
+      }
       this.#configurations.delete(id);
-      await this.#collectSecrets();
+      await this.#discardUnused(secretReferences);
     });
   }
 
-  #check({ draft, expectedRevision, secrets }: SaveRequest, existing: Configuration | null): void {
+  #check(request: SaveRequest, existing: Configuration | null): void {
+    const { draft, expectedRevision } = request;
+    if (this.#removals.has(draft.id)) throw unknownConfiguration(draft.id);
     if (expectedRevision !== (existing?.revision ?? null)) {
       if (existing === null) throw unknownConfiguration(draft.id);
       throw new VPNError(
@@ -167,34 +211,65 @@ export class ConfigurationStore {
         );
       }
     }
+    const others = this.list().filter((other) => other.id !== draft.id);
+    const bytes = [draft, ...others].reduce((sum, one) => sum + Buffer.byteLength(JSON.stringify(one)), 0);
+    if (bytes > maximumConfigurationsBytes) {
+      throw new VPNError(
+        'configurationInvalid',
+        `“${draft.name}” and the other tunnels are together larger than ${String(maximumConfigurationsBytes)} bytes. Remove a tunnel first.`,
+      );
+    }
+    this.#checkSecrets(request, existing);
+  }
+
+  #checkSecrets({ draft, secrets }: SaveRequest, existing: Configuration | null): void {
+    const refuse = (problem: string): VPNError =>
+      new VPNError('configurationInvalid', `“${draft.name}” ${problem}. Import it again.`);
+    const taken = new Set(this.list().flatMap((configuration) => configuration.secretReferences));
+    const own = new Set(existing?.secretReferences ?? []);
     const listed = new Set(draft.secretReferences);
-    for (const reference of secrets.keys()) {
-      if (!listed.has(reference)) {
-        throw new VPNError(
-          'configurationInvalid',
-          `A secret was sent that “${draft.name}” does not list among its references.`,
-        );
+    for (const [reference, secret] of secrets) {
+      if (!listed.has(reference)) throw refuse('does not list a secret that was sent with it');
+      // Overwriting one would leave a crash neither the old configuration nor the new.
+      if (taken.has(reference)) throw refuse('was sent with a new secret under a reference that is in use');
+      if (secret.byteLength === 0 || secret.byteLength > maximumSecretBytes) {
+        throw refuse(`has a secret that is empty or larger than ${String(maximumSecretBytes)} bytes`);
       }
     }
-    const own = new Set(existing?.secretReferences ?? []);
     for (const reference of listed) {
       if (!secrets.has(reference) && !own.has(reference)) {
-        throw new VPNError(
-          'configurationInvalid',
-          `“${draft.name}” refers to a secret that was not sent with it. Import it again.`,
+        throw refuse('refers to a secret that was not sent with it');
+      }
+    }
+    const { passwordReference, identityReference } = draft.protocolConfiguration;
+    for (const reference of [passwordReference, identityReference]) {
+      if (reference !== null && !listed.has(reference)) {
+        throw refuse('uses a secret that it does not list among its references');
+      }
+    }
+  }
+
+  /** Removes those of the secrets that no configuration refers to; what fails is left to the next `open`. */
+  async #discardUnused(references: readonly string[]): Promise<void> {
+    const used = new Set(this.list().flatMap((configuration) => configuration.secretReferences));
+    for (const reference of references) {
+      if (used.has(reference)) continue;
+      try {
+        await this.#secrets.remove(reference);
+      } catch (error) {
+        this.#log(
+          'warning',
+          'An unused secret could not be removed; the next start of the helper tries again.',
+          {
+            reference,
+            error: String(error),
+          },
         );
       }
     }
   }
 
-  async #collectSecrets(): Promise<void> {
-    const used = new Set(this.list().flatMap((configuration) => configuration.secretReferences));
-    for (const reference of await this.#secrets.list()) {
-      if (!used.has(reference)) await this.#secrets.remove(reference);
-    }
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => undefined);
     return result;
@@ -213,9 +288,10 @@ export function unknownConfiguration(id: string): VPNError {
   );
 }
 
-function parseStored(text: string): Configuration | null {
+/** @returns null when the file holds no configuration that this version understands */
+async function readStored(path: string): Promise<Configuration | null> {
   try {
-    const parsed = storedSchema.safeParse(JSON.parse(text));
+    const parsed = storedSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
     return parsed.success ? parsed.data.configuration : null;
   } catch {
     return null;

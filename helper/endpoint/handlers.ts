@@ -40,7 +40,8 @@ export function makeHandlers(options: HandlerOptions): MethodHandlers {
 
     'extension.list': () => {
       const registrations = registry.registrations();
-      for (const registration of registrations) logger.log('info', 'host', describeRegistration(registration));
+      for (const registration of registrations)
+        logger.log('info', 'host', describeRegistration(registration));
       return {
         extensions: [
           {
@@ -99,9 +100,14 @@ export function makeHandlers(options: HandlerOptions): MethodHandlers {
     },
 
     'configurations.remove': async ({ id }) => {
-      if (configurations.get(id) === null) throw unknownConfiguration(id);
-      await sessions.configurationRemoved(id);
-      await configurations.remove(id);
+      try {
+        await configurations.remove(id, () => sessions.configurationRemoved(id));
+      } catch (error) {
+        // The session went before the file; a file that stayed has its session again.
+        const kept = configurations.get(id);
+        if (kept !== null) sessions.configurationSaved(kept);
+        throw error;
+      }
       subscriptions.publish('configurations.changed', (sequence) => ({ sequence, id, configuration: null }));
       return {};
     },

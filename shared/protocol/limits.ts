@@ -16,3 +16,6 @@ export const maximumStartOptionsBytes = 64 * 1024;
 
 /** Most configurations a helper stores. */
 export const maximumConfigurations = 500;
+
+/** Largest all configurations may be together, in bytes of their JSON text: one snapshot is one frame. */
+export const maximumConfigurationsBytes = 512 * 1024;
