@@ -30,7 +30,10 @@ export async function buildApp(options: BuildAppOptions = {}): Promise<string> {
     bundle(options.main ?? join(root, 'app/main/main.ts'), join(output, 'main.cjs')),
     bundle(join(root, 'app/preload/preload.ts'), join(output, 'preload.cjs')),
     buildRenderer(join(output, 'renderer')),
-    cp(join(root, 'build/icons'), join(output, 'icons'), { recursive: true }),
+    cp(join(root, 'build/icons'), join(output, 'icons'), {
+      recursive: true,
+      filter: (path) => !path.endsWith('/source'),
+    }),
     writeFile(join(output, 'package.json'), JSON.stringify(applicationPackage(), null, 2)),
   ]);
   return output;
@@ -75,7 +78,16 @@ async function buildRenderer(output: string): Promise<void> {
 /** What Electron reads when it starts; everything the app needs is in the bundles. */
 function applicationPackage(): Record<string, unknown> {
   const { version, license, description } = rootPackage;
-  return { name: 'sallyport', productName: 'Sallyport', version, license, description, main: 'main.cjs' };
+  const author = 'The Sallyport authors';
+  return {
+    name: 'sallyport',
+    productName: 'Sallyport',
+    version,
+    license,
+    description,
+    author,
+    main: 'main.cjs',
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
