@@ -32,7 +32,7 @@ export class MemoryNetworkSystem implements NetworkSystem {
     const sorted = (entries: Iterable<unknown>): string[] => [...entries].map((entry) => JSON.stringify(entry)).sort();
     return JSON.stringify(
       {
-        links: sorted(this.#links.values()),
+        links: sorted([...this.#links.values()].map((link) => ({ ...link, addresses: link.addresses.toSorted() }))),
         routes: sorted(this.#routes.values()),
         rules: sorted(this.#rules.values()),
         sysctls: sorted(this.sysctls),
