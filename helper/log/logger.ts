@@ -1,5 +1,5 @@
-import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
-import { maximumLogEntries } from '@sallyport/shared/protocol/limits.ts';
+import { jsonObjectSchema, type JsonObject } from '@sallyport/shared/protocol/json.ts';
+import { maximumFrameBytes, maximumLogEntries } from '@sallyport/shared/protocol/limits.ts';
 import { logLevels, type LogEntry, type LogLevel } from '@sallyport/shared/protocol/log.ts';
 
 export interface LogContext {
@@ -10,6 +10,10 @@ export interface LogContext {
 type Listener = (entry: LogEntry) => void;
 
 const longestMessage = 4000;
+/** Largest `fields` of an entry, in characters of their JSON text; larger ones are left out. */
+const largestFields = 8192;
+/** What entries given to a client may have together, in characters of their JSON text: they share one frame. */
+const largestAnswer = maximumFrameBytes / 4;
 
 /** Whether a level is at least as grave as another. */
 export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
@@ -45,7 +49,7 @@ export class Logger {
       category: category.slice(0, 50),
       message: message.length > longestMessage ? `${message.slice(0, longestMessage - 1)}…` : message,
       ...(context.configurationId === undefined ? {} : { configurationId: context.configurationId }),
-      ...(context.fields === undefined ? {} : { fields: context.fields }),
+      ...(context.fields === undefined ? {} : { fields: plain(context.fields) }),
     };
     this.#entries.push(entry);
     if (this.#entries.length > maximumLogEntries) this.#entries.shift();
@@ -53,9 +57,17 @@ export class Logger {
     for (const listener of this.#listeners) listener(entry);
   }
 
-  /** The newest entries at or above a level, oldest first. */
+  /** The newest entries at or above a level that fit into one answer, oldest first. */
   recent(limit: number, level: LogLevel): LogEntry[] {
-    return this.#entries.filter((entry) => isAtLeast(entry.level, level)).slice(-limit);
+    const newest: LogEntry[] = [];
+    let size = 0;
+    for (const entry of this.#entries.toReversed()) {
+      if (!isAtLeast(entry.level, level)) continue;
+      size += JSON.stringify(entry).length;
+      if (newest.length === limit || size > largestAnswer) break;
+      newest.push(entry);
+    }
+    return newest.reverse();
   }
 
   /** Calls the listener with every later entry until the returned function is called. */
@@ -77,10 +89,23 @@ export class Logger {
 
 export type CategoryLog = (level: LogLevel, message: string, fields?: JsonObject) => void;
 
-/** JSON leaves DEL, C1 controls and the Unicode line separators as they are; a terminal does not. */
+/** A copy that is JSON for certain, whatever a provider passed, and keeps nothing of the provider alive. */
+function plain(fields: JsonObject): JsonObject {
+  try {
+    const text = JSON.stringify(fields);
+    if (text.length > largestFields) return { leftOut: `fields of ${String(text.length)} characters` };
+    return jsonObjectSchema.parse(JSON.parse(text));
+  } catch {
+    return { leftOut: 'fields that are not JSON' };
+  }
+}
+
+/** JSON leaves DEL, C1 and bidirectional controls and the Unicode line separators as they are; a terminal does not. */
 function escapeControls(json: string): string {
-  return json.replace(
-    /[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
   );
 }
