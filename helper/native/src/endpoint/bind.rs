@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, RenameFlags, fchmod, renameat_with};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+};
 
 use super::control::pass_credentials;
 use super::error::{Code, Result, error, refused};
@@ -22,13 +24,19 @@ const BACKLOG: i32 = 128;
 /// A listening socket and the file that belongs to it.
 #[derive(Debug)]
 pub struct Bound {
-    /// The listener, non-blocking, with credentials on.
-    pub socket: OwnedFd,
+    socket: Option<OwnedFd>,
     path: PathBuf,
     identity: (u64, u64),
 }
 
 impl Bound {
+    /// The listener, non-blocking, with credentials on. It can be taken once.
+    pub fn take_socket(&mut self) -> io::Result<OwnedFd> {
+        self.socket
+            .take()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))
+    }
+
     /// Removes the file if it is still ours.
     pub fn remove(&self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity) {
@@ -52,7 +60,9 @@ pub fn bind_at(path: &Path, mode: u32) -> Result<Bound> {
         Err(cause) => return Err(refused(&format!("look at {}", path.display()), &cause)),
         Ok(found) => Some(found),
     };
-    let Some(found) = found else { return create(path, mode) };
+    let Some(found) = found else {
+        return create(path, mode);
+    };
     let stale = check_stale(path, &found)?;
     replace(path, directory, mode, stale)
 }
@@ -60,14 +70,23 @@ pub fn bind_at(path: &Path, mode: u32) -> Result<Bound> {
 fn check(path: &Path, mode: u32) -> Result<&Path> {
     let length = path.as_os_str().len();
     if !path.is_absolute() || length > PATH_LENGTH {
-        let message = format!("path must be absolute and at most {PATH_LENGTH} bytes long: {}", path.display());
+        let message = format!(
+            "path must be absolute and at most {PATH_LENGTH} bytes long: {}",
+            path.display()
+        );
         return Err(error(Code::InvalidArgument, message));
     }
     if mode > 0o777 {
-        return Err(error(Code::InvalidArgument, format!("mode must be at most 0o777, not 0o{mode:o}")));
+        return Err(error(
+            Code::InvalidArgument,
+            format!("mode must be at most 0o777, not 0o{mode:o}"),
+        ));
     }
     let (Some(directory), Some(_)) = (path.parent(), path.file_name()) else {
-        return Err(error(Code::InvalidArgument, format!("path names no file: {}", path.display())));
+        return Err(error(
+            Code::InvalidArgument,
+            format!("path names no file: {}", path.display()),
+        ));
     };
     let found = fs::symlink_metadata(directory)
         .map_err(|cause| refused(&format!("look at {}", directory.display()), &cause))?;
@@ -81,7 +100,10 @@ fn check(path: &Path, mode: u32) -> Result<&Path> {
     } else {
         return Ok(directory);
     };
-    Err(error(Code::DirectoryUnsafe, format!("{} {problem}", directory.display())))
+    Err(error(
+        Code::DirectoryUnsafe,
+        format!("{} {problem}", directory.display()),
+    ))
 }
 
 /// Whether what is at `path` may be replaced; its identity then.
@@ -98,7 +120,10 @@ fn check_stale(path: &Path, found: &Metadata) -> Result<(u64, u64)> {
     match connect(&probe, &address) {
         Err(Errno::CONNREFUSED) => Ok(identity(found)),
         Ok(()) | Err(Errno::AGAIN) => busy("is answered by another process"),
-        Err(cause) => Err(refused(&format!("see whether {} is in use", path.display()), &cause.into())),
+        Err(cause) => Err(refused(
+            &format!("see whether {} is in use", path.display()),
+            &cause.into(),
+        )),
     }
 }
 
@@ -123,7 +148,11 @@ fn create(path: &Path, mode: u32) -> Result<Bound> {
             Ok(made)
         };
         match finish() {
-            Ok(identity) => Ok(Bound { socket, path: path.to_owned(), identity }),
+            Ok(identity) => Ok(Bound {
+                socket: Some(socket),
+                path: path.to_owned(),
+                identity,
+            }),
             Err(cause) => {
                 let _ = fs::remove_file(path);
                 Err(cause)
@@ -143,7 +172,10 @@ fn replace(path: &Path, directory: &Path, mode: u32, stale: (u64, u64)) -> Resul
     let swap = || renameat_with(CWD, &aside, CWD, path, RenameFlags::EXCHANGE);
     if let Err(cause) = swap() {
         bound.remove();
-        return Err(refused(&format!("replace the stale socket {}", path.display()), &cause.into()));
+        return Err(refused(
+            &format!("replace the stale socket {}", path.display()),
+            &cause.into(),
+        ));
     }
     match fs::symlink_metadata(&aside) {
         Ok(swapped) if identity(&swapped) == stale => {
@@ -154,7 +186,10 @@ fn replace(path: &Path, directory: &Path, mode: u32, stale: (u64, u64)) -> Resul
         _ => {
             let _ = swap();
             bound.remove();
-            Err(error(Code::AddressInUse, format!("another process has just taken {}", path.display())))
+            Err(error(
+                Code::AddressInUse,
+                format!("another process has just taken {}", path.display()),
+            ))
         }
     }
 }

@@ -26,7 +26,11 @@ pub struct Credentials {
 
 impl From<libc::ucred> for Credentials {
     fn from(raw: libc::ucred) -> Self {
-        Self { pid: raw.pid, uid: raw.uid, gid: raw.gid }
+        Self {
+            pid: raw.pid,
+            uid: raw.uid,
+            gid: raw.gid,
+        }
     }
 }
 
@@ -44,7 +48,10 @@ pub struct Received {
 /// Reads once, without waiting. All bytes of one read are of one sender.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = [0u64; CONTROL_WORDS];
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
     // SAFETY: all zeroes is a valid msghdr: null pointers with zero lengths.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     message.msg_iov = &raw mut part;
@@ -56,8 +63,11 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
 
-    let mut received =
-        Received { length, sender: None, descriptors: message.msg_flags & libc::MSG_CTRUNC != 0 };
+    let mut received = Received {
+        length,
+        sender: None,
+        descriptors: message.msg_flags & libc::MSG_CTRUNC != 0,
+    };
     // SAFETY: the kernel filled `control` and set `msg_controllen` to what it used.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
     while !next.is_null() {
@@ -89,14 +99,21 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
 
 /// Sends what fits, without waiting and without SIGPIPE.
 pub fn send(socket: BorrowedFd<'_>, parts: [&[u8]; 2]) -> io::Result<usize> {
-    let mut vectors = parts.map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
+    let mut vectors = parts.map(|part| libc::iovec {
+        iov_base: part.as_ptr().cast_mut().cast(),
+        iov_len: part.len(),
+    });
     // SAFETY: all zeroes is a valid msghdr.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     message.msg_iov = vectors.as_mut_ptr();
     message.msg_iovlen = vectors.len();
     // SAFETY: `message` points to `vectors` and through them to `parts`, which the kernel only reads.
     let sent = unsafe {
-        libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        libc::sendmsg(
+            socket.as_raw_fd(),
+            &raw const message,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
@@ -106,14 +123,28 @@ fn option<T: Copy>(socket: BorrowedFd<'_>, name: libc::c_int, mut value: T) -> i
     let mut size = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
     // SAFETY: `value` has room for `size` bytes, and only plain integers and `ucred` are asked for.
     let status = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut size)
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).cast(),
+            &raw mut size,
+        )
     };
-    if status == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+    if status == 0 {
+        Ok(value)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Who connected: the credentials at the time of `connect`.
 pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
-    let nobody = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let nobody = libc::ucred {
+        pid: 0,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
     option(socket, libc::SO_PEERCRED, nobody).map(Credentials::from)
 }
 
@@ -152,7 +183,10 @@ mod tests {
         assert!(!received.descriptors);
         let pid = i32::try_from(std::process::id()).expect("a pid");
         assert_eq!(received.sender.map(|sender| sender.pid), Some(pid));
-        assert_eq!(peer_credentials(theirs.as_fd()).map(|peer| peer.pid).ok(), Some(pid));
+        assert_eq!(
+            peer_credentials(theirs.as_fd()).map(|peer| peer.pid).ok(),
+            Some(pid)
+        );
         let empty = receive(theirs.as_fd(), &mut buffer).expect_err("nothing to read");
         assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
         drop(ours);

@@ -24,7 +24,11 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder of frames with payloads of 1 to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, bytes: Vec::new(), start: 0 }
+        Self {
+            limit,
+            bytes: Vec::new(),
+            start: 0,
+        }
     }
 
     /// Takes bytes as they came from the socket.
@@ -48,7 +52,9 @@ impl Decoder {
             length if length > self.limit => return Err(Broken::TooLarge),
             _ => {}
         }
-        let Some(payload) = body.get(..length) else { return Ok(self.wait()) };
+        let Some(payload) = body.get(..length) else {
+            return Ok(self.wait());
+        };
         let payload = payload.to_vec();
         self.start += HEADER + length;
         Ok(Some(payload))
@@ -71,7 +77,10 @@ impl Decoder {
 
 /// The bytes that announce a payload; `None` for a payload that no frame can carry.
 pub fn header(length: usize) -> Option<[u8; HEADER]> {
-    u32::try_from(length).ok().filter(|length| *length > 0).map(u32::to_be_bytes)
+    u32::try_from(length)
+        .ok()
+        .filter(|length| *length > 0)
+        .map(u32::to_be_bytes)
 }
 
 #[cfg(test)]
@@ -79,7 +88,8 @@ mod tests {
     use super::*;
 
     fn encode(payloads: &[&[u8]]) -> Vec<u8> {
-        payloads.iter().flat_map(|payload| [&header(payload.len()).expect("a length")[..], payload].concat()).collect()
+        let frame = |payload: &&[u8]| [&header(payload.len()).expect("a length")[..], payload].concat();
+        payloads.iter().flat_map(frame).collect()
     }
 
     fn decode(decoder: &mut Decoder) -> Vec<Vec<u8>> {
@@ -88,8 +98,7 @@ mod tests {
 
     #[test]
     fn split_anywhere_gives_the_same_frames() {
-        let payloads: [&[u8]; 4] = [b"a", b"bc", b"", b"defgh"].map(|payload: &[u8]| payload);
-        let payloads: Vec<&[u8]> = payloads.into_iter().filter(|payload| !payload.is_empty()).collect();
+        let payloads: [&[u8]; 3] = [b"a", b"bc", b"defgh"];
         let stream = encode(&payloads);
         for first in 0..=stream.len() {
             for second in first..=stream.len() {

@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
@@ -55,7 +55,11 @@ pub enum Unfit {
 /// Pins the process that connected and looks at it. Everything read by pid is confirmed by the descriptor being
 /// alive afterwards.
 pub fn identify(socket: BorrowedFd<'_>) -> Result<Peer, (Unfit, Credentials)> {
-    let nobody = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let nobody = Credentials {
+        pid: 0,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
     let credentials = peer_credentials(socket).map_err(|_| (Unfit::Gone, nobody))?;
     let Some(pid) = Pid::from_raw(credentials.pid).filter(|_| credentials.pid > 0) else {
         return Err((Unfit::Hidden, credentials));
@@ -63,7 +67,9 @@ pub fn identify(socket: BorrowedFd<'_>) -> Result<Peer, (Unfit, Credentials)> {
     let gone = |_| (Unfit::Gone, credentials);
     let pidfd = match peer_pidfd(socket) {
         Ok(pidfd) => pidfd,
-        Err(cause) if cause.raw_os_error() == Some(libc::ENOPROTOOPT) => pin(pid, credentials.uid).map_err(gone)?,
+        Err(cause) if cause.raw_os_error() == Some(libc::ENOPROTOOPT) => {
+            pin(pid, credentials.uid).map_err(gone)?
+        }
         Err(cause) => return Err(gone(cause)),
     };
     let peer = Peer {
@@ -73,7 +79,11 @@ pub fn identify(socket: BorrowedFd<'_>) -> Result<Peer, (Unfit, Credentials)> {
         same_pid_namespace: shares(credentials.pid, "pid"),
         pidfd,
     };
-    if has_ended(peer.pidfd.as_fd()) { Err((Unfit::Gone, credentials)) } else { Ok(peer) }
+    if has_ended(peer.pidfd.as_fd()) {
+        Err((Unfit::Gone, credentials))
+    } else {
+        Ok(peer)
+    }
 }
 
 /// Before Linux 6.5 the kernel gives only a number. The process must have been the same one before and after it
@@ -83,7 +93,11 @@ fn pin(pid: Pid, uid: u32) -> io::Result<OwnedFd> {
     let before = start_time(number)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     let same = start_time(number)? == before && fs::metadata(format!("/proc/{number}"))?.uid() == uid;
-    if same { Ok(pidfd) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+    if same {
+        Ok(pidfd)
+    } else {
+        Err(io::Error::from_raw_os_error(libc::ESRCH))
+    }
 }
 
 /// When a process began, in clock ticks since boot: field 22 of `/proc/PID/stat`.
@@ -115,7 +129,11 @@ fn executable(pid: i32) -> io::Result<Executable> {
         .into_os_string()
         .into_string()
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "its path is not UTF-8"))?;
-    let path = if metadata.nlink() == 0 { path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned() } else { path };
+    let path = if metadata.nlink() == 0 {
+        path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned()
+    } else {
+        path
+    };
     Ok(Executable {
         path,
         owner: metadata.uid(),
@@ -127,7 +145,7 @@ fn executable(pid: i32) -> io::Result<Executable> {
 }
 
 fn same_file(one: &Metadata, other: &Metadata) -> bool {
-    !one.file_type().is_socket() && one.dev() == other.dev() && one.ino() == other.ino()
+    one.dev() == other.dev() && one.ino() == other.ino()
 }
 
 fn shares(pid: i32, kind: &str) -> bool {
