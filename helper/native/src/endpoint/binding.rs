@@ -12,10 +12,11 @@ use napi_derive::napi;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::bind::{Bound, bind_at};
+use super::entry::{Described, Message};
 use super::error::{Code, Result, error, refused};
 use super::frames;
 use super::line::{Command, Limits, Shared};
-use super::server::{Described, Message, Server};
+use super::server::Server;
 
 /// Payloads below this are copied into JavaScript's memory; an external buffer costs more than the copy.
 const COPIED: usize = 64 * 1024;

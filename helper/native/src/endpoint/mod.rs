@@ -10,6 +10,7 @@
 mod bind;
 mod binding;
 mod control;
+mod entry;
 mod error;
 mod frames;
 mod line;

@@ -12,10 +12,11 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use super::control::{self, Credentials};
+use super::entry::{Delivered, Described, Entry, Message};
 use super::frames::{Broken, Decoder};
-use super::line::{Command, Line, Permit, Refusal, Shared, Slot};
+use super::line::{Command, Line, Shared};
 use super::outbox::Sent;
-use super::peer::{self, Peer, Unfit};
+use super::peer::{self, Unfit};
 
 /// Bytes read at once, from one connection before the next has its turn.
 const READ: usize = 64 * 1024;
@@ -27,116 +28,6 @@ const EVENTS: usize = 64;
 
 const WAKE: u64 = 0;
 const LISTENER: u64 = 1;
-
-/// What the endpoint tells JavaScript.
-#[derive(Debug)]
-pub enum Message {
-    /// A connection is open; its process is pinned.
-    Connection(u32, Box<Described>),
-    /// A payload; the permit is dropped when JavaScript has it.
-    Frame(u32, Vec<u8>, Permit),
-    /// A connection's last word.
-    Closed(u32, String, Slot),
-    /// A connection was turned away before it had a number.
-    Refused(&'static str, Credentials, Refusal),
-    /// The thread ends; no connection is left.
-    Failed(String),
-}
-
-/// A peer without its descriptor.
-#[derive(Clone, Debug)]
-pub struct Described {
-    /// As of `connect`.
-    pub credentials: Credentials,
-    /// What it runs, or why that is not known.
-    pub executable: Result<peer::Executable, String>,
-    /// See [`Peer`].
-    pub same_user_namespace: bool,
-    /// See [`Peer`].
-    pub same_pid_namespace: bool,
-}
-
-impl From<&Peer> for Described {
-    fn from(peer: &Peer) -> Self {
-        Self {
-            credentials: peer.credentials,
-            executable: peer.executable.clone(),
-            same_user_namespace: peer.same_user_namespace,
-            same_pid_namespace: peer.same_pid_namespace,
-        }
-    }
-}
-
-/// A connection as the thread sees it.
-struct Entry {
-    line: Arc<Line>,
-    slot: Slot,
-    peer: Peer,
-    decoder: Decoder,
-    /// When the frame that is on its way must be complete.
-    deadline: Option<Instant>,
-    /// Whether a frame has ever been complete.
-    greeted: bool,
-    /// JavaScript has not caught up.
-    paused: bool,
-    /// Bytes wait until the other end reads.
-    flushing: bool,
-    /// The pinned process has ended; what it sent may still be read.
-    ended: bool,
-    /// What epoll watches for; `None` when it does not watch.
-    watched: Option<EventFlags>,
-}
-
-/// How delivering went.
-enum Delivered {
-    Everything,
-    Paused,
-    Broken(Broken),
-}
-
-impl Entry {
-    fn wanted(&self) -> Option<EventFlags> {
-        let mut flags = EventFlags::empty();
-        flags.set(EventFlags::IN, !self.paused);
-        flags.set(EventFlags::OUT, self.flushing);
-        // Watched for nothing it would still report a hang-up, again and again.
-        (!flags.is_empty()).then_some(flags)
-    }
-
-    /// Hands complete frames to JavaScript as far as it keeps up.
-    fn deliver(
-        &mut self,
-        shared: &Arc<Shared>,
-        emit: &dyn Fn(Message) -> bool,
-        limit: Duration,
-    ) -> Delivered {
-        loop {
-            if self.line.is_closing() {
-                return Delivered::Paused;
-            }
-            if !self.line.may_deliver(shared.limits.frame) {
-                self.paused = true;
-                self.deadline = None;
-                return Delivered::Paused;
-            }
-            match self.decoder.next() {
-                Err(broken) => return Delivered::Broken(broken),
-                Ok(Some(payload)) => {
-                    self.greeted = true;
-                    self.deadline = None;
-                    let permit = Permit::new(shared, &self.line, payload.len());
-                    emit(Message::Frame(self.line.id, payload, permit));
-                }
-                Ok(None) => {
-                    if self.decoder.is_amid() {
-                        self.deadline.get_or_insert_with(|| Instant::now() + limit);
-                    }
-                    return Delivered::Everything;
-                }
-            }
-        }
-    }
-}
 
 /// The thread's state.
 pub struct Server<Emit: Fn(Message) -> bool> {

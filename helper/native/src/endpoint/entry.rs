@@ -1,0 +1,129 @@
+//! One connection as the endpoint's thread sees it, and what the thread tells JavaScript.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::EventFlags;
+
+use super::control::Credentials;
+use super::frames::{Broken, Decoder};
+use super::line::{Line, Permit, Refusal, Shared, Slot};
+use super::peer::{self, Peer};
+
+/// What the endpoint tells JavaScript.
+#[derive(Debug)]
+pub enum Message {
+    /// A connection is open; its process is pinned.
+    Connection(u32, Box<Described>),
+    /// A payload; the permit is dropped when JavaScript has it.
+    Frame(u32, Vec<u8>, Permit),
+    /// A connection's last word.
+    Closed(u32, String, Slot),
+    /// A connection was turned away before it had a number.
+    Refused(&'static str, Credentials, Refusal),
+    /// The thread ends; no connection is left.
+    Failed(String),
+}
+
+/// A peer without its descriptor.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// As of `connect`.
+    pub credentials: Credentials,
+    /// What it runs, or why that is not known.
+    pub executable: Result<peer::Executable, String>,
+    /// See [`Peer`].
+    pub same_user_namespace: bool,
+    /// See [`Peer`].
+    pub same_pid_namespace: bool,
+}
+
+impl From<&Peer> for Described {
+    fn from(peer: &Peer) -> Self {
+        Self {
+            credentials: peer.credentials,
+            executable: peer.executable.clone(),
+            same_user_namespace: peer.same_user_namespace,
+            same_pid_namespace: peer.same_pid_namespace,
+        }
+    }
+}
+
+/// A connection as the thread sees it.
+pub struct Entry {
+    /// What JavaScript's thread shares.
+    pub line: Arc<Line>,
+    /// Its place among the connections.
+    pub slot: Slot,
+    /// The pinned process.
+    pub peer: Peer,
+    /// Bytes that are no frame yet.
+    pub decoder: Decoder,
+    /// When the frame that is on its way must be complete.
+    pub deadline: Option<Instant>,
+    /// Whether a frame has ever been complete.
+    pub greeted: bool,
+    /// JavaScript has not caught up.
+    pub paused: bool,
+    /// Bytes wait until the other end reads.
+    pub flushing: bool,
+    /// The pinned process has ended; what it sent may still be read.
+    pub ended: bool,
+    /// What epoll watches for; `None` when it does not watch.
+    pub watched: Option<EventFlags>,
+}
+
+/// How delivering went.
+pub enum Delivered {
+    /// No whole frame is left.
+    Everything,
+    /// JavaScript has not caught up; a resumption will follow.
+    Paused,
+    /// The stream cannot go on.
+    Broken(Broken),
+}
+
+impl Entry {
+    /// What epoll should watch for.
+    pub fn wanted(&self) -> Option<EventFlags> {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::IN, !self.paused);
+        flags.set(EventFlags::OUT, self.flushing);
+        // Watched for nothing it would still report a hang-up, again and again.
+        (!flags.is_empty()).then_some(flags)
+    }
+
+    /// Hands complete frames to JavaScript as far as it keeps up.
+    pub fn deliver(
+        &mut self,
+        shared: &Arc<Shared>,
+        emit: &dyn Fn(Message) -> bool,
+        limit: Duration,
+    ) -> Delivered {
+        loop {
+            if self.line.is_closing() {
+                return Delivered::Paused;
+            }
+            if !self.line.may_deliver(shared.limits.frame) {
+                self.paused = true;
+                self.deadline = None;
+                return Delivered::Paused;
+            }
+            match self.decoder.next() {
+                Err(broken) => return Delivered::Broken(broken),
+                Ok(Some(payload)) => {
+                    self.greeted = true;
+                    self.deadline = None;
+                    let permit = Permit::new(shared, &self.line, payload.len());
+                    emit(Message::Frame(self.line.id, payload, permit));
+                }
+                Ok(None) => {
+                    if self.decoder.is_amid() {
+                        self.deadline.get_or_insert_with(|| Instant::now() + limit);
+                    }
+                    return Delivered::Everything;
+                }
+            }
+        }
+    }
+}
