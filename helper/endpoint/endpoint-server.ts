@@ -5,14 +5,16 @@ import {
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
 import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
+import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
 import type { NotificationName, NotificationParams, Role } from '@sallyport/shared/protocol/methods.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import { verifyCaller, type CallerRequirement, type Peer } from './caller.ts';
 import { dispatch, type Caller, type MethodHandlers } from './dispatch.ts';
-import { FrameReader, FrameWriter } from './frame-connection.ts';
+import { applicationError, FrameReader, FrameWriter } from './frame-connection.ts';
 
 /** The native listener: credentials by the kernel, frames capped, queues bounded. */
 export interface Listener {
+  /** @returns false when the connection is gone, or goes because its client does not read; then `closed` follows */
   send(connectionId: number, payload: Buffer): boolean;
   close(connectionId: number, reason: string): void;
   stop(): void;
@@ -35,11 +37,10 @@ interface Client {
   readonly caller: Caller;
   readonly reader: FrameReader;
   readonly rpc: MessageConnection;
+  /** Requests that wait for their handler; aborted when the client goes. */
+  readonly requests: Set<AbortController>;
   hasGreeted: boolean;
 }
-
-/** JSON-RPC's range for errors of an application; the real code is in `data`. */
-const applicationError = -32000;
 
 /** Serves verified connections; the listener's events come in through `handle`. */
 export class EndpointServer {
@@ -51,7 +52,7 @@ export class EndpointServer {
     this.#options = options;
   }
 
-  /** Opens the listener; its events may come at once. */
+  /** Opens the listener, whose events come after this call. */
   start(listen: (onEvent: (event: ListenerEvent) => void) => Listener): void {
     this.#listener = listen((event) => {
       this.#handle(event);
@@ -62,7 +63,8 @@ export class EndpointServer {
   notify<N extends NotificationName>(connection: number, name: N, params: NotificationParams<N>): void {
     const client = this.#clients.get(connection);
     client?.rpc.sendNotification(name, params).catch((error: unknown) => {
-      this.#options.log('debug', `A notification could not be sent: ${String(error)}`);
+      // A client that misses one must not go on as if it had it; when it comes back it gets a snapshot.
+      this.#drop(connection, `the notification ${name} could not be sent: ${serializeError(error).message}`);
     });
   }
 
@@ -103,28 +105,30 @@ export class EndpointServer {
     }
     const reader = new FrameReader();
     const writer = new FrameWriter({
-      send: (payload) => this.#listener?.send(id, Buffer.from(payload)) ?? false,
+      send: (payload) => {
+        if (this.#clients.has(id)) this.#listener?.send(id, asBuffer(payload));
+      },
       close: (reason) => {
         this.#listener?.close(id, reason);
       },
     });
     const rpc = createMessageConnection(reader, writer);
     const caller: Caller = { connection: id, uid: peer.uid, pid: peer.pid, role: verdict.role };
-    const client: Client = { caller, reader, rpc, hasGreeted: false };
+    const client: Client = { caller, reader, rpc, requests: new Set(), hasGreeted: false };
     this.#clients.set(id, client);
     rpc.onRequest((method, params, token) => this.#request(client, method, params, token));
-    rpc.onNotification(() => {
-      this.#drop(id, 'it sent a notification; this protocol has none towards the helper');
-    });
-    rpc.onError(() => {
-      this.#drop(id, 'its messages are not JSON-RPC');
-    });
     rpc.listen();
     this.#options.log('info', `A client connected as ${verdict.role}.`, facts);
   }
 
-  async #request(client: Client, method: string, params: unknown, token: CancellationToken): Promise<unknown> {
+  async #request(
+    client: Client,
+    method: string,
+    params: unknown,
+    token: CancellationToken,
+  ): Promise<unknown> {
     const abort = new AbortController();
+    client.requests.add(abort);
     const subscription = token.onCancellationRequested(() => {
       abort.abort();
     });
@@ -132,7 +136,6 @@ export class EndpointServer {
       if (!client.hasGreeted && method !== 'hello') {
         throw new EndpointError('invalidParameters', 'The first request of a connection must be hello.');
       }
-      // vscode-jsonrpc passes a single object parameter as itself and an array as several.
       const result = await dispatch(this.#options.handlers, method, params, client.caller, abort.signal);
       if (method === 'hello') client.hasGreeted = true;
       return result;
@@ -146,6 +149,7 @@ export class EndpointServer {
       throw new ResponseError(applicationError, data.message, data);
     } finally {
       subscription.dispose();
+      client.requests.delete(abort);
     }
   }
 
@@ -157,23 +161,31 @@ export class EndpointServer {
       id: null,
       error: { code: applicationError, message: error.message, data: serializeError(error) },
     };
-    this.#listener?.send(id, Buffer.from(JSON.stringify(message)));
+    this.#listener?.send(id, asBuffer(encodePayload(message)));
     this.#listener?.close(id, 'refused');
   }
 
   #drop(id: number, reason: string): void {
-    this.#options.log('warning', `A client was disconnected: ${reason}.`, { connection: id });
+    if (!this.#clients.has(id)) return;
     this.#listener?.close(id, reason);
+    // Forgotten first: a client that follows the log would be told of its own end.
     this.#closed(id, reason);
+    this.#options.log('warning', `A client was disconnected: ${reason}.`, { connection: id });
   }
 
   #closed(id: number, reason: string): void {
     const client = this.#clients.get(id);
     if (client === undefined) return;
     this.#clients.delete(id);
+    for (const request of client.requests) request.abort();
     client.reader.closed();
     client.rpc.dispose();
     this.#options.onClosed(id);
     this.#options.log('debug', `A client's connection ended: ${reason}.`, { connection: id });
   }
+}
+
+/** The same bytes as a `Buffer`, not copied. */
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

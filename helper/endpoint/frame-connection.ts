@@ -1,31 +1,46 @@
 import {
   AbstractMessageReader,
   AbstractMessageWriter,
+  Message,
   type DataCallback,
   type Disposable,
-  type Message,
   type MessageReader,
   type MessageWriter,
 } from 'vscode-jsonrpc/node';
+import { z } from 'zod';
+import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
+import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
+import { decodePayload, encodePayload, requestMessageSchema } from '@sallyport/shared/protocol/messages.ts';
 
-/** One accepted connection of the listener: whole frames in, whole frames out. */
+/** JSON-RPC's range for errors of an application; the real code is in `data`. */
+export const applicationError = -32000;
+
+/** One accepted connection of the listener: whole frames out. */
 export interface FrameTransport {
-  /** @returns false when the connection is gone or its queue is full, after which it is closed */
-  send(payload: Uint8Array): boolean;
+  send(payload: Uint8Array): void;
   close(reason: string): void;
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
-const encoder = new TextEncoder();
+/** What a client may send: requests, and that it no longer wants an answer. */
+const receivedSchema = z.union([
+  requestMessageSchema,
+  z.strictObject({
+    jsonrpc: z.literal('2.0'),
+    method: z.literal('$/cancelRequest'),
+    params: z.strictObject({ id: requestMessageSchema.shape.id }),
+  }),
+]);
 
-/** Feeds frames to vscode-jsonrpc; its own stream reader, which has no cap, is never used. */
+/**
+ * Feeds frames to vscode-jsonrpc; its own stream reader, which has no cap, is never used.
+ *
+ * Every message is checked first: vscode-jsonrpc trusts the shape of what it reads and throws where that is wrong.
+ */
 export class FrameReader extends AbstractMessageReader implements MessageReader {
   #callback: DataCallback | null = null;
-  #early: Message[] = [];
 
   listen(callback: DataCallback): Disposable {
     this.#callback = callback;
-    for (const message of this.#early.splice(0)) callback(message);
     return {
       dispose: () => {
         this.#callback = null;
@@ -41,13 +56,13 @@ export class FrameReader extends AbstractMessageReader implements MessageReader 
   receive(payload: Uint8Array): string | null {
     let value: unknown;
     try {
-      value = JSON.parse(decoder.decode(payload));
+      value = decodePayload(payload);
     } catch {
       return 'a frame is not JSON in UTF-8';
     }
-    if (!isMessage(value)) return 'a frame is not a JSON-RPC 2.0 message';
-    if (this.#callback === null) this.#early.push(value);
-    else this.#callback(value);
+    const message = receivedSchema.safeParse(value);
+    if (!message.success) return 'a frame is not a request of this protocol';
+    this.#callback?.(message.data);
     return null;
   }
 
@@ -56,7 +71,7 @@ export class FrameReader extends AbstractMessageReader implements MessageReader 
   }
 }
 
-/** Sends each JSON-RPC message as one frame. */
+/** Sends each JSON-RPC message as one frame; an answer that is too large for one becomes an error. */
 export class FrameWriter extends AbstractMessageWriter implements MessageWriter {
   readonly #transport: FrameTransport;
 
@@ -65,9 +80,15 @@ export class FrameWriter extends AbstractMessageWriter implements MessageWriter 
     this.#transport = transport;
   }
 
+  /** @throws {EndpointError} `frameTooLarge`: a notification, which was not sent */
   write(message: Message): Promise<void> {
-    this.#transport.send(encoder.encode(JSON.stringify(message)));
-    return Promise.resolve();
+    return new Promise((resolve) => {
+      const payload = encodePayload(message);
+      this.#transport.send(
+        payload.byteLength > maximumFrameBytes ? tooLarge(message, payload.byteLength) : payload,
+      );
+      resolve();
+    });
   }
 
   end(): void {
@@ -75,12 +96,12 @@ export class FrameWriter extends AbstractMessageWriter implements MessageWriter 
   }
 }
 
-function isMessage(value: unknown): value is Message {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    'jsonrpc' in value &&
-    value.jsonrpc === '2.0'
+function tooLarge(message: Message, bytes: number): Uint8Array {
+  const error = new EndpointError(
+    'frameTooLarge',
+    `The answer has ${String(bytes)} bytes; at most ${String(maximumFrameBytes)} can be sent. Ask for less.`,
   );
+  if (!Message.isResponse(message)) throw error;
+  const answer = { code: applicationError, message: error.message, data: serializeError(error) };
+  return encodePayload({ jsonrpc: '2.0', id: message.id, error: answer });
 }

@@ -30,6 +30,8 @@ export class Subscriptions {
     setImmediate(() => {
       const early = subscription.early ?? [];
       subscription.early = null;
+      // A client that has gone, or subscribed again, gets nothing of its old subscription.
+      if (this.#subscribed.get(connection) !== subscription) return;
       for (const send of early) send();
     });
     return 0;

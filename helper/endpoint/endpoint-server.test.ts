@@ -1,0 +1,430 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { ConnectionError } from '@sallyport/shared/protocol/errors.ts';
+import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
+import { messageToClientSchema } from '@sallyport/shared/protocol/messages.ts';
+import type { SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
+import { MemoryListener } from '../testing/memory-listener.ts';
+import type { CallerRequirement } from './caller.ts';
+import type { MethodHandlers } from './dispatch.ts';
+import { EndpointServer } from './endpoint-server.ts';
+import { Subscriptions } from './subscriptions.ts';
+
+const id = '0b0e7f1c-7f66-4d5e-9a1b-5c27f0e3a001';
+const requirement: CallerRequirement = { executables: [], administrators: [], developerMode: false };
+
+let listener: MemoryListener;
+let server: EndpointServer;
+let subscriptions: Subscriptions;
+let closed: number[];
+let log: string[];
+let signals: AbortSignal[];
+/** Whether something changes in the very turn in which a snapshot is taken. */
+let changesWithSnapshot: boolean;
+let handlers: MethodHandlers;
+
+function unexpected(): never {
+  throw new Error('This method has no part in the test.');
+}
+
+function session(instance: number): SessionSnapshot {
+  return {
+    configurationId: id,
+    status: 'connected',
+    connectedDate: 1,
+    statusReason: null,
+    nextAttemptDate: null,
+    instance,
+    virtualInterface: null,
+    lastEnd: null,
+  };
+}
+
+function publish(instance: number): void {
+  subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session: session(instance) }));
+}
+
+/** Lets everything that is under way happen. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+beforeEach(() => {
+  listener = new MemoryListener();
+  closed = [];
+  log = [];
+  signals = [];
+  changesWithSnapshot = false;
+  subscriptions = new Subscriptions((connection, name, params) => {
+    server.notify(connection, name, params);
+  });
+  handlers = {
+    hello: (_request, caller) => ({
+      protocol: 1,
+      role: caller.role,
+      extension: { identifier: 'com.example', version: '1.0.0', build: '1' },
+      developerMode: false,
+      pid: 1,
+    }),
+    'extension.list': () => ({ extensions: [] }),
+    'events.subscribe': (_request, caller) => {
+      const snapshot = {
+        sequence: subscriptions.subscribe(caller.connection),
+        configurations: [],
+        sessions: [],
+      };
+      if (changesWithSnapshot) publish(0);
+      return snapshot;
+    },
+    'configurations.list': unexpected,
+    'configurations.load': () => {
+      throw new ConnectionError('serverNotResponding', 'It does not answer.', { details: { tries: 3 } });
+    },
+    'configurations.save': unexpected,
+    'configurations.remove': unexpected,
+    'session.start': () => {
+      throw new TypeError('a mistake of ours');
+    },
+    'session.stop': unexpected,
+    'session.statistics': unexpected,
+    'session.lastDisconnectError': unexpected,
+    'session.sendProviderMessage': (_request, _caller, signal) => {
+      signals.push(signal);
+      return new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          resolve({ reply: null });
+        });
+      });
+    },
+    'log.read': () => ({
+      entries: Array.from({ length: 300 }, (_, sequence) => ({
+        time: 0,
+        sequence,
+        level: 'info' as const,
+        category: 'test',
+        message: 'x'.repeat(4000),
+      })),
+    }),
+  };
+  server = new EndpointServer({
+    requirement,
+    handlers,
+    log: (level, message) => log.push(`${level} ${message}`),
+    onClosed: (connection) => {
+      closed.push(connection);
+      subscriptions.unsubscribe(connection);
+    },
+  });
+  server.start(listener.listen);
+});
+
+describe('the first request', () => {
+  it('must be hello', async () => {
+    const client = listener.connect();
+    expect(await client.call('extension.list')).toMatchObject({
+      error: { data: { domain: 'EndpointError', code: 'invalidParameters', message: /hello/ } },
+    });
+    expect(await client.hello()).toMatchObject({ role: 'administrator' });
+    expect(await client.call('extension.list')).toMatchObject({ result: { extensions: [] } });
+  });
+
+  it('may be followed by others before its answer', async () => {
+    const client = listener.connect();
+    const greeting = client.send('hello', {
+      protocol: { oldest: 1, newest: 1 },
+      client: { name: 'test', version: '1' },
+    });
+    const list = client.send('extension.list');
+    expect(await client.answer(greeting)).toHaveProperty('result.protocol', 1);
+    expect(await client.answer(list)).toHaveProperty('result.extensions', []);
+  });
+
+  it('does not count when it fails', async () => {
+    const client = listener.connect();
+    expect(await client.call('hello', { protocol: 1 })).toHaveProperty(
+      'error.data.code',
+      'invalidParameters',
+    );
+    expect(await client.call('extension.list')).toHaveProperty('error.data.code', 'invalidParameters');
+  });
+});
+
+describe('an unverified caller', () => {
+  it('[E2] gets one typed error and is closed, and is logged', async () => {
+    const client = listener.connect({ uid: 1000, samePidNamespace: false });
+    expect(client.closedBecause).toBe('refused');
+    expect(client.received).toEqual([
+      {
+        jsonrpc: '2.0',
+        id: null,
+        error: {
+          code: -32000,
+          message: 'The helper does not accept this program: it runs in another namespace.',
+          data: {
+            domain: 'EndpointError',
+            code: 'accessDenied',
+            number: 2,
+            message: 'The helper does not accept this program: it runs in another namespace.',
+          },
+        },
+      },
+    ]);
+    expect(log).toEqual(['warning A caller was refused: it runs in another namespace.']);
+    client.send('hello', { protocol: { oldest: 1, newest: 1 }, client: { name: 'x', version: '1' } });
+    await settle();
+    expect(client.received).toHaveLength(1);
+    expect(closed).toEqual([]);
+  });
+
+  it('[E3] is what the kernel says, never what it says itself', async () => {
+    const client = listener.connect({ uid: 1000 });
+    expect(await client.hello()).toMatchObject({ role: 'observer' });
+    expect(await client.call('session.stop', { id })).toHaveProperty('error.data.code', 'accessDenied');
+    expect(await client.call('hello', { role: 'administrator' })).toHaveProperty(
+      'error.data.code',
+      'invalidParameters',
+    );
+  });
+});
+
+describe('what is no request', () => {
+  const request = { jsonrpc: '2.0', id: 1, method: 'hello', params: {} };
+  it.each([
+    ['no JSON', new TextEncoder().encode('{"jsonrpc":')],
+    ['no UTF-8', new Uint8Array([0x22, 0xff, 0x22])],
+    ['empty', new Uint8Array()],
+    ['null', null],
+    ['a number', 1],
+    ['a batch', [request]],
+    ['of another version', { ...request, jsonrpc: '1.0' }],
+    ['without a version', { id: 1, method: 'hello', params: {} }],
+    ['with parameters by position', { ...request, params: [1] }],
+    ['with null parameters', { ...request, params: null }],
+    ['with an id that is a string', { ...request, id: '1' }],
+    ['with an id that is null', { ...request, id: null }],
+    ['with an endless method', { ...request, method: 'x'.repeat(101) }],
+    ['with a field too many', { ...request, surprise: 1 }],
+    ['a notification', { jsonrpc: '2.0', method: 'hello', params: {} }],
+    ['progress', { jsonrpc: '2.0', method: '$/progress', params: { token: 1, value: 1 } }],
+    ['tracing', { jsonrpc: '2.0', method: '$/setTrace', params: { value: 'verbose' } }],
+    ['a cancellation of nothing', { jsonrpc: '2.0', method: '$/cancelRequest' }],
+    ['a cancellation with null', { jsonrpc: '2.0', method: '$/cancelRequest', params: null }],
+    ['a cancellation of an object', { jsonrpc: '2.0', method: '$/cancelRequest', params: { id: {} } }],
+    ['an answer', { jsonrpc: '2.0', id: 1, result: {} }],
+    ['a failed answer', { jsonrpc: '2.0', id: 1, error: { code: 1, message: '' } }],
+  ])('[E10] ends the connection that sent it, and no other: %s', async (_what, payload) => {
+    const other = listener.connect();
+    await other.hello();
+    const client = listener.connect();
+    await client.hello();
+    client.sendRaw(payload);
+    await settle();
+    expect(client.closedBecause).toMatch(/^a frame is not/);
+    expect(closed).toEqual([2]);
+    expect(await other.call('extension.list')).toHaveProperty('result');
+  });
+});
+
+describe('answers', () => {
+  it('carry the typed error of a handler', async () => {
+    const client = listener.connect();
+    await client.hello();
+    const answer = await client.call('configurations.load', { id });
+    expect(messageToClientSchema.parse(answer)).toMatchObject({
+      error: {
+        code: -32000,
+        message: 'It does not answer.',
+        data: {
+          domain: 'ConnectionError',
+          code: 'serverNotResponding',
+          number: 6,
+          message: 'It does not answer.',
+          details: { tries: 3 },
+        },
+      },
+    });
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([]);
+  });
+
+  it('carry an error that nobody expected without its stack, which is logged', async () => {
+    const client = listener.connect();
+    await client.hello();
+    const answer = await client.call('session.start', { id });
+    expect(answer).toHaveProperty('error.data', {
+      domain: 'TypeError',
+      code: 'error',
+      number: 0,
+      message: 'a mistake of ours',
+    });
+    expect(log).toContain('error The request session.start failed unexpectedly.');
+  });
+
+  it('that are too large for a frame become an error', async () => {
+    const client = listener.connect();
+    await client.hello();
+    const answer = await client.call('log.read');
+    expect(answer).toHaveProperty('error.data.code', 'frameTooLarge');
+    expect(JSON.stringify(answer).length).toBeLessThan(maximumFrameBytes);
+    expect(await client.call('extension.list')).toHaveProperty('result');
+  });
+});
+
+describe('cancellation', () => {
+  const message = { id, message: '', timeout: 1000 };
+
+  it('reaches the handler', async () => {
+    const client = listener.connect();
+    await client.hello();
+    const request = client.send('session.sendProviderMessage', message);
+    await settle();
+    expect(signals[0]?.aborted).toBe(false);
+    client.sendRaw({ jsonrpc: '2.0', method: '$/cancelRequest', params: { id: request } });
+    expect(await client.answer(request)).toHaveProperty('result.reply', null);
+    expect(signals[0]?.aborted).toBe(true);
+  });
+
+  it('of a request that is not there does nothing', async () => {
+    const client = listener.connect();
+    await client.hello();
+    client.sendRaw({ jsonrpc: '2.0', method: '$/cancelRequest', params: { id: 99 } });
+    expect(await client.call('extension.list')).toHaveProperty('result');
+  });
+
+  it('comes with the end of the connection, and the late answer goes nowhere', async () => {
+    const client = listener.connect();
+    await client.hello();
+    client.send('session.sendProviderMessage', message);
+    await settle();
+    const received = client.received.length;
+    client.close();
+    await settle();
+    expect(signals[0]?.aborted).toBe(true);
+    expect(client.received).toHaveLength(received);
+    expect(log.filter((line) => /^(error|warning)/.test(line))).toEqual([]);
+  });
+});
+
+describe('notifications', () => {
+  it('[E8] bring every client every change, in order, numbered without gaps after its snapshot', async () => {
+    const clients = [listener.connect(), listener.connect({ uid: 1000 }), listener.connect()];
+    for (const client of clients) await client.hello();
+    for (const [index, client] of clients.entries()) {
+      await client.call('events.subscribe');
+      publish(2 * index);
+      publish(2 * index + 1);
+    }
+    await settle();
+    for (const [index, client] of clients.entries()) {
+      const instances = [0, 1, 2, 3, 4, 5].slice(2 * index);
+      expect(client.notifications('sessions.changed')).toEqual(
+        instances.map((instance, number) => ({ sequence: number + 1, session: session(instance) })),
+      );
+    }
+  });
+
+  it('[E8] come after the snapshot, even those of the same turn', async () => {
+    changesWithSnapshot = true;
+    const client = listener.connect();
+    await client.hello();
+    const request = client.send('events.subscribe');
+    await settle();
+    expect(client.received.slice(1)).toEqual([
+      { jsonrpc: '2.0', id: request, result: { sequence: 0, configurations: [], sessions: [] } },
+      { jsonrpc: '2.0', method: 'sessions.changed', params: { sequence: 1, session: session(0) } },
+    ]);
+  });
+
+  it('[E8] of an old subscription never follow the snapshot of a new one', async () => {
+    const client = listener.connect();
+    await client.hello();
+    subscriptions.subscribe(1);
+    publish(1);
+    subscriptions.subscribe(1);
+    publish(2);
+    await settle();
+    expect(client.notifications('sessions.changed')).toEqual([{ sequence: 1, session: session(2) }]);
+  });
+
+  it('are for subscribers only, and for those they are meant for', async () => {
+    const [subscriber, observer, stranger] = [
+      listener.connect(),
+      listener.connect({ uid: 1000 }),
+      listener.connect(),
+    ];
+    for (const client of [subscriber, observer, stranger]) await client.hello();
+    await subscriber.call('events.subscribe');
+    await observer.call('events.subscribe');
+    const count = subscriptions.publish(
+      'session.displayMessage',
+      (sequence) => ({ sequence, id, text: 'Hello' }),
+      (connection) => server.roleOf(connection) !== 'observer',
+    );
+    publish(1);
+    await settle();
+    expect(count).toBe(1);
+    expect(subscriber.notifications('session.displayMessage')).toHaveLength(1);
+    expect(observer.notifications('session.displayMessage')).toHaveLength(0);
+    const numbers = observer
+      .notifications('sessions.changed')
+      .map((one) => Reflect.get(Object(one), 'sequence'));
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(stranger.received).toHaveLength(1);
+  });
+
+  it('are not sent to a client that has gone, which is forgotten', async () => {
+    const client = listener.connect();
+    await client.hello();
+    await client.call('events.subscribe');
+    await settle();
+    const received = client.received.length;
+    client.close();
+    await settle();
+    expect(closed).toEqual([1]);
+    expect(server.roleOf(1)).toBeNull();
+    publish(1);
+    await settle();
+    expect(client.received).toHaveLength(received);
+  });
+
+  it('[E10] in floods end the connection of a client that does not read, and of no other', async () => {
+    const [slow, quick] = [listener.connect(), listener.connect()];
+    for (const client of [slow, quick]) {
+      await client.hello();
+      await client.call('events.subscribe');
+    }
+    await settle();
+    slow.reads = false;
+    for (let index = 0; index < 1000; index += 1) publish(index);
+    await settle();
+    expect(slow.closedBecause).toBe('queueFull');
+    expect(closed).toEqual([1]);
+    expect(quick.notifications('sessions.changed')).toHaveLength(1000);
+    expect(subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session: session(1) }))).toBe(
+      1,
+    );
+  });
+
+  it('that are too large end the connection rather than leave a gap', async () => {
+    const client = listener.connect();
+    await client.hello();
+    await client.call('events.subscribe');
+    const message = 'A'.repeat(maximumFrameBytes);
+    subscriptions.publish('session.providerMessage', (sequence) => ({ sequence, id, message }));
+    await settle();
+    expect(client.closedBecause).toMatch(/session\.providerMessage could not be sent/);
+    expect(closed).toEqual([1]);
+  });
+});
+
+describe('the end', () => {
+  it('closes the listener and forgets every client', async () => {
+    const clients = [listener.connect(), listener.connect()];
+    for (const client of clients) await client.hello();
+    const stop = vi.spyOn(listener, 'stop');
+    server.stop();
+    server.stop();
+    await settle();
+    expect(stop).toHaveBeenCalledTimes(1);
+    expect(closed).toEqual([1, 2]);
+    expect(clients.map(({ closedBecause }) => closedBecause)).toEqual(['stopped', 'stopped']);
+  });
+});

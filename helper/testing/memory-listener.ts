@@ -1,0 +1,141 @@
+import type { Listener, ListenerEvent } from '../endpoint/endpoint-server.ts';
+import type { Peer } from '../endpoint/caller.ts';
+
+/** What the kernel would say of root's own program. */
+export const rootPeer: Peer = {
+  pid: 1000,
+  uid: 0,
+  gid: 0,
+  executable: '/usr/bin/sallyport-cli',
+  executableOwner: 0,
+  executableMode: 0o755,
+  executableDeleted: false,
+  sameUserNamespace: true,
+  samePidNamespace: true,
+};
+
+type Received = Readonly<Record<string, unknown>>;
+
+/** The in-memory twin of the native listener: its clients are in the test. */
+export class MemoryListener implements Listener {
+  readonly clients = new Map<number, MemoryClient>();
+  #onEvent: ((event: ListenerEvent) => void) | null = null;
+  #lastId = 0;
+
+  /** For `EndpointServer.start`. */
+  readonly listen = (onEvent: (event: ListenerEvent) => void): Listener => {
+    this.#onEvent = onEvent;
+    return this;
+  };
+
+  connect(peer: Partial<Peer> = {}): MemoryClient {
+    this.#lastId += 1;
+    const connectionId = this.#lastId;
+    const client = new MemoryClient(
+      (data) => this.#onEvent?.({ kind: 'frame', connectionId, data }),
+      () => {
+        this.close(connectionId, 'peerClosed');
+      },
+    );
+    this.clients.set(connectionId, client);
+    this.#onEvent?.({ kind: 'connection', connectionId, peer: { ...rootPeer, ...peer } });
+    return client;
+  }
+
+  send(connectionId: number, payload: Buffer): boolean {
+    const client = this.clients.get(connectionId);
+    if (client === undefined || client.closedBecause !== null) return false;
+    if (client.reads) {
+      client.take(payload);
+      return true;
+    }
+    this.close(connectionId, 'queueFull');
+    return false;
+  }
+
+  close(connectionId: number, reason: string): void {
+    const client = this.clients.get(connectionId);
+    if (client?.closedBecause !== null) return;
+    client.closedBecause = reason;
+    setImmediate(() => this.#onEvent?.({ kind: 'closed', connectionId, reason }));
+  }
+
+  stop(): void {
+    for (const id of this.clients.keys()) this.close(id, 'stopped');
+    this.#onEvent = null;
+  }
+}
+
+/** One client of a `MemoryListener`; speaks raw JSON-RPC, so that it can also speak it badly. */
+export class MemoryClient {
+  /** Everything that arrived, in order. */
+  readonly received: Received[] = [];
+  closedBecause: string | null = null;
+  /** Whether it takes what is sent to it; the listener closes one that does not. */
+  reads = true;
+  readonly #send: (data: Uint8Array) => void;
+  readonly #close: () => void;
+  #lastId = 0;
+
+  constructor(send: (data: Uint8Array) => void, close: () => void) {
+    this.#send = send;
+    this.#close = close;
+  }
+
+  take(payload: Uint8Array): void {
+    const message: unknown = JSON.parse(new TextDecoder().decode(payload));
+    if (!isRecord(message)) throw new Error('The helper sent something that is no message.');
+    this.received.push(message);
+  }
+
+  /** Sends bytes, or anything as JSON. */
+  sendRaw(payload: unknown): void {
+    this.#send(payload instanceof Uint8Array ? payload : new TextEncoder().encode(JSON.stringify(payload)));
+  }
+
+  /** Sends a request and gives its id. */
+  send(method: string, params: unknown = {}): number {
+    this.#lastId += 1;
+    this.sendRaw({ jsonrpc: '2.0', id: this.#lastId, method, params });
+    return this.#lastId;
+  }
+
+  /** Sends a request and waits for its answer, `result` or `error`. */
+  async call(method: string, params: unknown = {}): Promise<{ result?: unknown; error?: unknown }> {
+    return await this.answer(this.send(method, params));
+  }
+
+  /** Waits for the answer to a request. @throws {Error} after 2 s, or when the connection was closed */
+  async answer(id: number): Promise<{ result?: unknown; error?: unknown }> {
+    const limit = Date.now() + 2000;
+    for (;;) {
+      const found = this.received.find((message) => message['id'] === id);
+      if (found !== undefined) return found;
+      if (this.closedBecause !== null) throw new Error(`The connection was closed: ${this.closedBecause}.`);
+      if (Date.now() > limit) throw new Error(`Request ${String(id)} was not answered.`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async hello(): Promise<unknown> {
+    const { result, error } = await this.call('hello', {
+      protocol: { oldest: 1, newest: 1 },
+      client: { name: 'test', version: '1' },
+    });
+    if (error !== undefined) throw new Error(JSON.stringify(error));
+    return result;
+  }
+
+  /** Parameters of the notifications of a name, in order. */
+  notifications(name: string): unknown[] {
+    return this.received.filter((message) => message['method'] === name).map((message) => message['params']);
+  }
+
+  close(): void {
+    this.#close();
+  }
+}
+
+function isRecord(value: unknown): value is Received {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
