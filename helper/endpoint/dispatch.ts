@@ -38,7 +38,10 @@ export async function dispatch(
   signal: AbortSignal,
 ): Promise<unknown> {
   if (!isMethodName(method)) {
-    throw new EndpointError('unknownMethod', `The helper has no method ${JSON.stringify(method.slice(0, 100))}.`);
+    throw new EndpointError(
+      'unknownMethod',
+      `The helper has no method ${JSON.stringify(method.slice(0, 100))}.`,
+    );
   }
   authorize(method, caller.role);
   return await run(handlers, method, params, caller, signal);
@@ -55,13 +58,17 @@ async function run<M extends MethodName>(
   const parsed = definition.params.safeParse(params ?? {});
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new EndpointError(
-      'invalidParameters',
-      `The parameter ${issue?.path.join('.') ?? ''} of ${method} is invalid: ${issue?.message ?? 'unknown'}`,
-      { details: { method, path: issue?.path.map(String) ?? [] } },
-    );
+    const path = issue?.path.map((part) => String(part).slice(0, 50)) ?? [];
+    const what =
+      path.length === 0
+        ? `The parameters of ${method} are`
+        : `The parameter ${path.join('.')} of ${method} is`;
+    throw new EndpointError('invalidParameters', `${what} invalid: ${issue?.message ?? 'unknown'}`, {
+      details: { method, path },
+    });
   }
-  const handler: (request: MethodRequest<M>, caller: Caller, signal: AbortSignal) => unknown = handlers[method];
+  const handler: (request: MethodRequest<M>, caller: Caller, signal: AbortSignal) => unknown =
+    handlers[method];
   return await handler(parsed.data as MethodRequest<M>, caller, signal);
 }
 
