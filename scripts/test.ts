@@ -1,0 +1,55 @@
+import { parseArgs } from 'node:util';
+import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
+import { tiers, type TierDefinition } from './tiers/table.ts';
+import { isGood, summarize, type TierResult } from './tiers/tally.ts';
+
+/*
+ * `npm test`: all tiers; `node scripts/test.ts TIER… [-- PATTERN…]`: those tiers, and of their files only those
+ * whose path contains a pattern. The last line of the output is the sum, alone: `N passed, M failed`.
+ */
+const { values, positionals, tokens } = parseArgs({
+  options: { help: { type: 'boolean', short: 'h', default: false } },
+  allowPositionals: true,
+  tokens: true,
+});
+const terminator =
+  tokens.find((token) => token.kind === 'option-terminator')?.index ?? Number.POSITIVE_INFINITY;
+const words = tokens.filter((token) => token.kind === 'positional');
+const names = words.filter((word) => word.index < terminator).map((word) => word.value);
+const patterns = positionals.slice(names.length);
+
+const unknown = names.filter((name) => !tiers.some((tier) => tier.name === name));
+if (values.help || unknown.length > 0) {
+  const known = tiers.map(({ name, what }) => `  ${name.padEnd(8)} ${what}`).join('\n');
+  const wrong = unknown.length > 0 ? `There is no tier ${unknown.join(', ')}.\n` : '';
+  process.stderr.write(`${wrong}Usage: npm test [TIER…] [-- PATTERN…]\n${known}\n`);
+  process.exit(values.help ? 0 : 2);
+}
+
+const chosen = names.length === 0 ? tiers : tiers.filter((tier) => names.includes(tier.name));
+const results: TierResult[] = [];
+for (const tier of chosen) {
+  process.stdout.write(`\n== ${tier.name}: ${tier.what}\n`);
+  const result = await time(tier);
+  process.stdout.write(
+    `== ${tier.name}: ${isGood(result) ? 'ok' : 'FAILED'} in ${result.seconds.toFixed(1)} s\n`,
+  );
+  results.push(result);
+}
+process.stdout.write(`\n${summarize(results)}\n`);
+process.exitCode = results.every(isGood) ? 0 : 1;
+
+async function time(tier: TierDefinition): Promise<TierResult> {
+  const begin = performance.now();
+  const seconds = (): number => (performance.now() - begin) / 1000;
+  try {
+    const tally = await tier.run(patterns);
+    return { name: tier.name, seconds: seconds(), ...tally };
+  } catch (error) {
+    // What a person can supply takes one line; anything else is a mistake of ours, and its stack helps.
+    const isMissing = error instanceof MissingPrerequisite;
+    const problem = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    process.stderr.write(`${isMissing || !(error instanceof Error) ? problem : (error.stack ?? problem)}\n`);
+    return { name: tier.name, seconds: seconds(), passed: 0, failed: 0, problem };
+  }
+}

@@ -1,0 +1,79 @@
+import { access, chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describeElectron } from '../../test/rig/electron-runtime.ts';
+import { MissingPrerequisite } from '../../test/rig/missing-prerequisite.ts';
+import { buildNative } from '../build-native.ts';
+import { checkContract } from '../contract.ts';
+import { lint } from '../lint.ts';
+import { packageApp } from '../package.ts';
+import { ensurePrerequisites } from '../prerequisites.ts';
+import { runCargoTests, runVitest } from './runners.ts';
+import type { Tally } from './tally.ts';
+
+export interface TierDefinition {
+  readonly name: string;
+  /** For `npm test`'s own headline. */
+  readonly what: string;
+  /** Builds what the tier needs and runs it; `patterns` choose among its test files. */
+  readonly run: (patterns: readonly string[]) => Promise<Tally>;
+}
+
+/** Every tier, in the order of `npm test`: the fast ones first. The issue that brings a tier adds it here. */
+export const tiers: readonly TierDefinition[] = [
+  { name: 'lint', what: 'formatting, layers, types, licences', run: () => lint() },
+  { name: 'contract', what: 'every closed behaviour has its test', run: () => checkContract() },
+  {
+    name: 'unit',
+    what: 'the code, with time, system and network injected',
+    run: async (patterns) => {
+      await ensurePrerequisites('unit');
+      await buildNative();
+      return runVitest('unit', { isPrivate: false, patterns });
+    },
+  },
+  { name: 'rust', what: 'the native crate', run: () => runCargoTests() },
+  {
+    name: 'netns',
+    what: 'kernel, routes, firewall and a foreign peer, in namespaces',
+    run: async (patterns) => {
+      await ensurePrerequisites('netns');
+      await buildNative();
+      return runVitest('netns', { isPrivate: true, patterns });
+    },
+  },
+  { name: 'desktop', what: 'the packed application in real Electron', run: desktop },
+  {
+    name: 'fuzz',
+    what: 'hostile input',
+    run: async (patterns) => {
+      await ensurePrerequisites('fuzz');
+      return runVitest('fuzz', { isPrivate: false, patterns });
+    },
+  },
+];
+
+async function desktop(patterns: readonly string[]): Promise<Tally> {
+  if (process.geteuid?.() !== 0) {
+    throw new MissingPrerequisite(
+      'desktop needs a helper run as real root: run `sudo npm run test:desktop`.',
+    );
+  }
+  await ensurePrerequisites('desktop');
+  await buildNative();
+  // Below /tmp, because an ordinary user runs it and may not be let into the source tree.
+  const output = await mkdtemp(join(tmpdir(), 'sallyport-desktop-'));
+  try {
+    await chmod(output, 0o755);
+    const { executable, electron } = await packageApp(output);
+    await access(executable);
+    process.stdout.write(`${describeElectron(electron)}\n`);
+    return await runVitest('desktop', {
+      isPrivate: true,
+      patterns,
+      env: { SALLYPORT_PACKAGED_APP: executable, SALLYPORT_ELECTRON: electron.executable },
+    });
+  } finally {
+    await rm(output, { recursive: true, force: true });
+  }
+}
