@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { sessionEndSchema, type SessionEnd } from '@sallyport/shared/protocol/session.ts';
-import { atomicWrite } from '../files/atomic-write.ts';
+import { atomicWrite, removeTemporaries } from '../files/atomic-write.ts';
 import type { CategoryLog } from '../log/logger.ts';
 
 const fileSchema = z.strictObject({ version: z.literal(1), ends: z.record(z.uuid(), sessionEndSchema) });
@@ -26,14 +27,17 @@ export class FileEndStore implements EndStore {
     this.#log = log;
   }
 
+  /** @param path in a directory that exists and in which nothing else is being written */
   static async open(path: string, log: CategoryLog): Promise<FileEndStore> {
+    await removeTemporaries(dirname(path));
     let ends = new Map<string, SessionEnd>();
     try {
       const { ends: stored } = fileSchema.parse(JSON.parse(await readFile(path, 'utf8')));
       ends = new Map(Object.entries(stored));
     } catch (error) {
       const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-      if (!isMissing) log('warning', `How earlier sessions ended cannot be read from ${path}; it starts empty.`);
+      if (!isMissing)
+        log('warning', `How earlier sessions ended cannot be read from ${path}; it starts empty.`);
     }
     return new FileEndStore(path, ends, log);
   }
@@ -62,7 +66,9 @@ export class FileEndStore implements EndStore {
         atomicWrite(this.#path, `${JSON.stringify({ version: 1, ends: Object.fromEntries(this.#ends) })}\n`),
       )
       .catch((error: unknown) => {
-        this.#log('error', `How a session ended could not be stored in ${this.#path}.`, { error: String(error) });
+        this.#log('error', `How a session ended could not be stored in ${this.#path}.`, {
+          error: String(error),
+        });
       });
   }
 }
