@@ -12,9 +12,9 @@ export function interfacePrefix(extensionIdentifier: string): string {
   return `sp${digest(extensionIdentifier, 4)}-`;
 }
 
-/** Name of a configuration's interface: always the same one, at most 15 characters. */
+/** Name of a configuration's interface: always the same one, 15 characters. */
 export function interfaceName(extensionIdentifier: string, configurationId: string): string {
-  return `${interfacePrefix(extensionIdentifier)}${digest(configurationId, 6)}`;
+  return `${interfacePrefix(extensionIdentifier)}${digest(configurationId, 8)}`;
 }
 
 function digest(text: string, length: number): string {
