@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Configuration } from '@sallyport/shared/protocol/configuration.ts';
+import { configurationSchema, type Configuration } from '@sallyport/shared/protocol/configuration.ts';
 import { EndpointError, VPNError } from '@sallyport/shared/protocol/errors.ts';
 import {
   methods,
@@ -8,7 +8,7 @@ import {
   type MethodRequest,
   type MethodResult,
 } from '@sallyport/shared/protocol/methods.ts';
-import type { SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
+import { sessionSnapshotSchema, type SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
 import type { ClientEvents } from '@sallyport/shared/client/reconnecting-client.ts';
 import { TypedEmitter } from '@sallyport/shared/client/typed-emitter.ts';
 import type { TunnelClient } from '../main/tunnel-client.ts';
@@ -51,9 +51,20 @@ export class MemoryTunnelClient extends TypedEmitter<ClientEvents> implements Tu
     this.emit('disconnected', error);
   }
 
+  /** As `put`, for callers in another process. */
+  putText(json: string): void {
+    this.put(configurationSchema.parse(JSON.parse(json)));
+  }
+
   put(configuration: Configuration): void {
     this.#configurations.set(configuration.id, configuration);
     this.emit('configurationChanged', configuration.id, configuration);
+  }
+
+  /** As `setSession` with every fact, for callers in another process. */
+  setSessionText(json: string): void {
+    const session = sessionSnapshotSchema.parse(JSON.parse(json));
+    this.setSession(session.configurationId, session);
   }
 
   /** Changes a session's facts and tells the app. */

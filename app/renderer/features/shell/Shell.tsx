@@ -20,37 +20,46 @@ import './shell.css';
 /** The window: nothing yet, trouble with the extension, or the tunnels. */
 export function Shell() {
   const state = useAppState();
+  // Kept here, so that it outlives a helper that was away for a while.
+  const [chosenId, setChosenId] = useState<string | null>(null);
   if (state === null || state.extension.state === 'connecting') {
     return <main className="page" aria-busy="true" aria-label="Connecting to the system extension" />;
   }
   if (state.extension.state === 'unreachable')
     return <ExtensionTrouble error={state.extension.error} packaged={state.extension.packaged} />;
-  return <Tunnels state={state} />;
+  return <Tunnels state={state} chosenId={chosenId} onChoose={setChosenId} />;
 }
 
-function Tunnels({ state }: { readonly state: AppState }) {
+function Tunnels({
+  state,
+  chosenId,
+  onChoose,
+}: {
+  readonly state: AppState;
+  readonly chosenId: string | null;
+  readonly onChoose: (id: string) => void;
+}) {
   const { tunnels, extension } = state;
-  const [chosenId, setChosenId] = useState<string | null>(null);
   const [message, say, hush] = useMessages();
   const connection = useConnection();
   const now = useNow(tunnels.some((tunnel) => tunnel.session !== null));
   const importing = useImport(
     useCallback(
       (id: string, name: string, notes: readonly string[]) => {
-        setChosenId(id);
+        onChoose(id);
         say([`${name} was imported.`, ...notes].join(' '));
       },
-      [say],
+      [onChoose, say],
     ),
   );
   const { refuse } = connection;
   useEffect(() => {
     const stops = [
       bridge.on('tunnelSelected', ({ id }) => {
-        setChosenId(id);
+        onChoose(id);
       }),
       bridge.on('connectRefused', ({ id, error }) => {
-        setChosenId(id);
+        onChoose(id);
         refuse({ id, error });
       }),
       bridge.on('displayMessage', ({ text }) => {
@@ -60,7 +69,7 @@ function Tunnels({ state }: { readonly state: AppState }) {
     return () => {
       for (const stop of stops) stop();
     };
-  }, [refuse, say]);
+  }, [onChoose, refuse, say]);
 
   const selected = selectTunnel(tunnels, chosenId);
   const onFiles = (files: readonly File[]): void => void importing.importFiles(files);
@@ -75,7 +84,7 @@ function Tunnels({ state }: { readonly state: AppState }) {
             selectedId={selected.id}
             now={now}
             developerMode={extension.state === 'active' && extension.developerMode}
-            onSelect={setChosenId}
+            onSelect={onChoose}
             onFiles={onFiles}
           />
           <main className="shell-main">
