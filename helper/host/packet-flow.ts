@@ -6,11 +6,7 @@ import {
   type PacketBatch,
   type PacketFlow,
 } from '@sallyport/shared/provider/packet-flow.ts';
-import type { FlowBatch, FlowCounters, FlowEngine, VirtualInterface } from './virtual-interface.ts';
-
-/** Slots that native code fills: the bound of what waits for a provider (contract P2). */
-const slotCount = 8;
-const slotBytes = 256 * 1024;
+import type { FlowBatch, FlowCounters, FlowEngine, FlowSlots, VirtualInterface } from './virtual-interface.ts';
 
 interface PendingRead {
   readonly resolve: (batch: PacketBatch) => void;
@@ -20,15 +16,17 @@ interface PendingRead {
 /** `packetFlow` of one instance. The device is touched only once the provider reads or writes. */
 export class HostPacketFlow implements PacketFlow {
   readonly #device: VirtualInterface;
-  #engine: FlowEngine | null = null;
-  #slots: readonly Buffer[] = [];
+  readonly #failed: (message: string) => void;
+  #engine: (FlowEngine & FlowSlots) | null = null;
   #waiting: FlowBatch[] = [];
   #pending: PendingRead | null = null;
   #current: HeldBatch | null = null;
   #isStopped = false;
 
-  constructor(device: VirtualInterface) {
+  /** @param failed called once, when the interface is gone */
+  constructor(device: VirtualInterface, failed: (message: string) => void) {
     this.#device = device;
+    this.#failed = failed;
   }
 
   readPackets(): Promise<PacketBatch> {
@@ -55,7 +53,7 @@ export class HostPacketFlow implements PacketFlow {
         new ProviderError('invalidPacket', `count is ${String(packets.count)}, but ends has ${String(packets.ends.length)} entries.`),
       );
     }
-    this.#start().write(packets.buffer, packets.ends, packets.count);
+    this.#start().write(packets.buffer, packets.ends, packets.count, packets.start ?? 0);
     return Promise.resolve();
   }
 
@@ -76,12 +74,9 @@ export class HostPacketFlow implements PacketFlow {
   }
 
   #start(): FlowEngine {
-    if (this.#engine === null) {
-      this.#slots = Array.from({ length: slotCount }, () => Buffer.allocUnsafeSlow(slotBytes));
-      this.#engine = this.#device.startFlow(this.#slots, (batch) => {
-        this.#receive(batch);
-      });
-    }
+    this.#engine ??= this.#device.startFlow((batch) => {
+      this.#receive(batch);
+    }, this.#failed);
     return this.#engine;
   }
 
@@ -97,9 +92,10 @@ export class HostPacketFlow implements PacketFlow {
   }
 
   #hold(batch: FlowBatch): PacketBatch {
-    const slot = this.#slots[batch.slot];
+    const slot = this.#engine?.slots[batch.slot];
     if (slot === undefined) throw new RangeError(`The device named slot ${String(batch.slot)}, which does not exist.`);
-    const held = new HeldBatch(slot, batch.ends, batch.count, () => {
+    this.#engine?.countRead((batch.ends[batch.count - 1] ?? batch.start) - batch.start);
+    const held = new HeldBatch(slot, batch, () => {
       if (!this.#isStopped) this.#engine?.release(batch.slot);
     });
     this.#current = held;
@@ -110,13 +106,15 @@ export class HostPacketFlow implements PacketFlow {
 class HeldBatch implements PacketBatch {
   readonly buffer: Uint8Array;
   readonly ends: Uint32Array;
+  readonly start: number;
   readonly count: number;
   readonly #giveBack: () => void;
   #isReleased = false;
 
-  constructor(buffer: Uint8Array, ends: Uint32Array, count: number, giveBack: () => void) {
+  constructor(buffer: Uint8Array, { ends, start, count }: FlowBatch, giveBack: () => void) {
     this.buffer = buffer;
     this.ends = ends;
+    this.start = start;
     this.count = count;
     this.#giveBack = giveBack;
   }
@@ -126,7 +124,7 @@ class HeldBatch implements PacketBatch {
     if (index < 0 || index >= this.count || end === undefined) {
       throw new RangeError(`The batch has ${String(this.count)} packets; there is none at ${String(index)}.`);
     }
-    return this.buffer.subarray(index === 0 ? 0 : (this.ends[index - 1] ?? 0), end);
+    return this.buffer.subarray(index === 0 ? this.start : (this.ends[index - 1] ?? this.start), end);
   }
 
   family(index: number): number {

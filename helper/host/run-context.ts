@@ -75,7 +75,9 @@ export class RunContext implements ProviderContext {
     this.virtualInterface = { name: options.device.name, index: options.device.index };
     this.signals = { stopping: this.#stopping.signal, released: this.#released.signal };
     this.#configuration = options.configuration.protocolConfiguration;
-    this.#flow = new HostPacketFlow(options.device);
+    this.#flow = new HostPacketFlow(options.device, (message) => {
+      options.reports.canceled(new ProviderError('deviceFailed', `The virtual interface is gone: ${message}`));
+    });
     this.packetFlow = this.#flow;
   }
 
@@ -128,20 +130,17 @@ export class RunContext implements ProviderContext {
   }
 
   async attachWireGuard(settings: WireGuardSettings): Promise<WireGuardTunnel> {
-    this.#refuseAfterStop();
-    if (this.#wireGuard?.isClosed === false) {
-      throw new ProviderError('deviceFailed', 'A WireGuard device is attached already. Use its configure, or close it.');
-    }
     const { device, secrets, network, call } = this.#options;
-    const attachment = await runAsSystem(() =>
-      WireGuardAttachment.start({ device, secrets, fwmark: network.fwmark, mtu: () => network.mtu(), call }, settings),
+    this.#refuseDevice();
+    const start = await runAsSystem(() =>
+      WireGuardAttachment.prepare(
+        { device, secrets, fwmark: network.fwmark, mtu: () => network.mtu(), call },
+        settings,
+      ),
     );
-    if (this.#stopping.signal.aborted) {
-      await attachment.close();
-      this.#refuseAfterStop();
-    }
-    this.#wireGuard = attachment;
-    return attachment;
+    this.#refuseDevice();
+    this.#wireGuard = runAsSystem(start);
+    return this.#wireGuard;
   }
 
   resolveHost(host: string): Promise<string[]> {
@@ -194,6 +193,13 @@ export class RunContext implements ProviderContext {
     this.#flow.stop();
     await this.#wireGuard?.close();
     this.#wireGuard = null;
+  }
+
+  #refuseDevice(): void {
+    this.#refuseAfterStop();
+    if (this.#wireGuard?.isClosed === false) {
+      throw new ProviderError('deviceFailed', 'A WireGuard device is attached already. Use its configure, or close it.');
+    }
   }
 
   #refuseAfterStop(): void {

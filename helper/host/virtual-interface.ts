@@ -39,16 +39,29 @@ export interface FlowCounters {
 /** The virtual interface's packets, in slots that both sides share. */
 export interface FlowEngine {
   release(slot: number): void;
-  /** @returns how many of the packets were well-formed and written */
-  write(buffer: Uint8Array, ends: Uint32Array, count: number): number;
+  /**
+   * @param start offset of the first packet
+   * @returns how many of the packets were well-formed and written
+   */
+  write(buffer: Uint8Array, ends: Uint32Array, count: number, start: number): number;
   counters(): FlowCounters;
+  /** Adds to the bytes that were read, which only the reader knows. */
+  countRead(bytes: number): void;
   stop(): void;
+}
+
+/** The memory that batches lie in. */
+export interface FlowSlots {
+  readonly slots: readonly Buffer[];
 }
 
 export interface FlowBatch {
   readonly slot: number;
   readonly count: number;
+  /** End offset of each packet in the slot. */
   readonly ends: Uint32Array;
+  /** Offset of the first packet. */
+  readonly start: number;
 }
 
 /** A TUN device that lives until it is closed. */
@@ -56,7 +69,7 @@ export interface VirtualInterface {
   readonly name: string;
   readonly index: number;
   startWireGuard(configuration: DeviceConfiguration, onEvent: (event: WireGuardEvent) => void): WireGuardEngine;
-  startFlow(slots: readonly Buffer[], onBatch: (batch: FlowBatch) => void): FlowEngine;
+  startFlow(onBatch: (batch: FlowBatch) => void, onFailed: (message: string) => void): FlowEngine & FlowSlots;
   close(): void;
 }
 

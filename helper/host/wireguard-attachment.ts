@@ -34,8 +34,18 @@ export class WireGuardAttachment implements WireGuardTunnel {
     });
   }
 
-  static async start(options: WireGuardAttachmentOptions, settings: WireGuardSettings): Promise<WireGuardAttachment> {
-    return new WireGuardAttachment(options, await deviceConfiguration(options, settings));
+  /**
+   * Checks the settings and finds the keys; what it returns starts the device at once, in one step with whatever the
+   * caller has to check first.
+   *
+   * @throws {ProviderError} `deviceFailed`, `secretNotFound`
+   */
+  static async prepare(
+    options: WireGuardAttachmentOptions,
+    settings: WireGuardSettings,
+  ): Promise<() => WireGuardAttachment> {
+    const configuration = await deviceConfiguration(options, settings);
+    return () => new WireGuardAttachment(options, configuration);
   }
 
   async configure(settings: WireGuardSettings): Promise<void> {
@@ -69,13 +79,17 @@ export class WireGuardAttachment implements WireGuardTunnel {
   }
 
   close(): Promise<void> {
-    if (this.#engine !== null) {
-      this.#lastStatistics = this.#engine.statistics();
-      this.#engine.stop();
-      this.#engine = null;
-    }
+    const engine = this.#engine;
+    this.#engine = null;
     this.#listeners.length = 0;
-    return Promise.resolve();
+    return new Promise((resolve) => {
+      try {
+        this.#lastStatistics = engine?.statistics() ?? this.#lastStatistics;
+      } finally {
+        engine?.stop();
+      }
+      resolve();
+    });
   }
 
   #emit(event: WireGuardEvent): void {
@@ -101,7 +115,11 @@ async function deviceConfiguration(
 ): Promise<DeviceConfiguration> {
   const parsed = wireGuardSettingsSchema.safeParse(settings);
   if (!parsed.success) {
-    throw new ProviderError('deviceFailed', `The WireGuard settings are invalid: ${parsed.error.message}`);
+    const issue = parsed.error.issues[0];
+    throw new ProviderError(
+      'deviceFailed',
+      `The WireGuard settings are invalid at ${issue?.path.join('.') ?? '?'}: ${issue?.message ?? '?'}`,
+    );
   }
   const valid: ResolvedWireGuardSettings = parsed.data;
   return {

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { chmod, lstat, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, lstat, mkdir, open, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { IPFamily } from '@sallyport/shared/formats/cidr.ts';
 import { atomicWrite } from '../files/atomic-write.ts';
@@ -59,6 +59,7 @@ export class ClaimFiles implements ExtensionClaims {
   }
 
   async publish(claim: ExtensionClaim): Promise<void> {
+    if (claim.full.length === 0 && claim.tables.length === 0) return this.withdraw();
     await mkdir(this.#directory, { recursive: true, mode: 0o755 });
     await refuseForeign(this.#directory);
     const start = await startOf(process.pid);
@@ -96,6 +97,9 @@ export class ClaimFiles implements ExtensionClaims {
 
   async withdraw(): Promise<void> {
     await rm(this.#path(), { force: true });
+    // Other extensions' claims keep the one directory, sockets the other.
+    await removeIfEmpty(this.#directory);
+    await removeIfEmpty(dirname(this.#directory));
   }
 
   #path(): string {
@@ -116,6 +120,12 @@ export class ClaimFiles implements ExtensionClaims {
       return null;
     }
   }
+}
+
+async function removeIfEmpty(directory: string): Promise<void> {
+  await rmdir(directory).catch((error: unknown) => {
+    if (!hasCode(error, 'ENOTEMPTY') && !hasCode(error, 'ENOENT')) throw error;
+  });
 }
 
 /** What others can write to could be made to name any extension as the holder of the routes. */

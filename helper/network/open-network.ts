@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunNetwork } from '../host/run-context.ts';
+import { native } from '../native/load.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import { SystemNetworkController, type NetworkController } from './controller.ts';
 import { ClaimFiles } from './extension-claims.ts';
 import { JournalFile, currentStamp } from './journal-file.ts';
 import { Journal } from './journal.ts';
-import { NativeNetworkSystem } from './native-system.ts';
+import { NativeNetworkSystem, type ServiceBinding } from './native-system.ts';
 import { networkManagerDirectory, unmanagedByNetworkManager } from './network-manager.ts';
 import { effectiveMtu } from './plan.ts';
 
@@ -24,6 +25,14 @@ export interface OpenNetworkOptions {
 /** Where extensions of one machine tell each other of their full tunnels. */
 const claimsDirectory = '/run/sallyport/claims';
 
+const noServices: ServiceBinding = {
+  resolvedAvailable: () => false,
+  resolvedSetLink: () => undefined,
+  resolvedRevertLink: () => undefined,
+  networkManagerAvailable: () => false,
+  networkManagerReload: () => undefined,
+};
+
 /** The system's network as the sessions share it. */
 export interface SessionNetwork {
   /** A session's share for one run. */
@@ -37,7 +46,7 @@ export async function openNetwork(options: OpenNetworkOptions): Promise<SessionN
   const { extensionIdentifier, interfacePrefix, stateDirectory, deadline, physicalMtu, log } = options;
   const stamp = await currentStamp();
   const controller: NetworkController = new SystemNetworkController({
-    system: new NativeNetworkSystem(),
+    system: new NativeNetworkSystem({ ...native(), ...noServices }),
     journal: await Journal.open(new JournalFile(join(stateDirectory, 'network.journal')), stamp, extensionIdentifier, log),
     claims: new ClaimFiles(claimsDirectory, extensionIdentifier, stamp.namespace, log),
     extensionIdentifier,

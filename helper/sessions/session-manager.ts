@@ -158,7 +158,7 @@ export class SessionManager {
       deadlines,
       log: logger.child('sessions', id),
       now,
-      nextRun: () => (this.#lastRun += 1),
+      nextRun: () => this.#lastRun + 1,
       prepare: (run, supersede, reports) => this.#prepare(id, run, supersede, reports),
       changed: (snapshot) => {
         observer.sessionChanged(snapshot);
@@ -181,6 +181,7 @@ export class SessionManager {
   }
 
   async #prepare(id: string, run: number, supersede: boolean, reports: RunReports): Promise<ProviderRun> {
+    this.#lastRun = run;
     const { host, network, interfaceName, logger } = this.#options;
     const configuration = this.#configuration(id);
     const identifier = configuration.protocolConfiguration.providerBundleIdentifier;

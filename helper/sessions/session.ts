@@ -25,8 +25,9 @@ export interface SessionEnvironment {
   readonly deadlines: { readonly start: number; readonly stop: number };
   readonly log: CategoryLog;
   now(): number;
+  /** Number that the next run of any session will have. */
   nextRun(): number;
-  /** Makes the run, after stopping those it may supersede. */
+  /** Makes the run, which takes that number, after stopping those it may supersede. */
   prepare(run: number, supersede: boolean, reports: RunReports): Promise<ProviderRun>;
   changed(snapshot: SessionSnapshot): void;
   recordEnd(end: SessionEnd): void;
@@ -118,7 +119,7 @@ export class Session {
     const { deadlines, log } = this.#environment;
     const { state, effects } = transition(this.#state, event, {
       now: this.#environment.now(),
-      nextRun: effectsMayBegin(event) ? this.#environment.nextRun() : 0,
+      nextRun: this.#environment.nextRun(),
       deadlines,
     });
     const before = statusOf(this.#state);
@@ -262,10 +263,6 @@ export class Session {
       lastEnd,
     };
   }
-}
-
-function effectsMayBegin(event: SessionEvent): boolean {
-  return event.kind === 'start' || event.kind === 'released' || event.kind === 'timer';
 }
 
 /** A start that was refused for what the configuration says must not be tried again by itself. */

@@ -3,10 +3,14 @@ import type {
   DeviceConfiguration,
   FlowBatch,
   FlowEngine,
+  FlowSlots,
   VirtualInterface,
   VirtualInterfaceFactory,
   WireGuardEngine,
 } from '../host/virtual-interface.ts';
+
+/** What comes before the first packet of a slot, as in native slots. */
+const tableBytes = 64;
 
 /** The in-memory twin of a TUN device: what was started on it and written to it can be looked at. */
 export class MemoryVirtualInterface implements VirtualInterface {
@@ -68,28 +72,33 @@ export class MemoryVirtualInterface implements VirtualInterface {
     this.#onEvent?.(event);
   }
 
-  startFlow(slots: readonly Buffer[], onBatch: (batch: FlowBatch) => void): FlowEngine {
-    this.#slots = slots;
-    this.#free = slots.map((_slot, index) => index);
+  startFlow(onBatch: (batch: FlowBatch) => void): FlowEngine & FlowSlots {
+    this.#slots = Array.from({ length: 8 }, () => Buffer.alloc(64 * 1024));
+    this.#free = this.#slots.map((_slot, index) => index);
     this.#onBatch = onBatch;
+    let readBytes = 0;
     return {
+      slots: this.#slots,
       release: (slot) => {
         this.#free.push(slot);
       },
-      write: (buffer, ends, count) => {
-        let start = 0;
+      write: (buffer, ends, count, start) => {
+        let begin = start;
         for (const end of ends.subarray(0, count)) {
-          this.written.push(buffer.slice(start, end));
-          start = end;
+          this.written.push(buffer.slice(begin, end));
+          begin = end;
         }
         return count;
+      },
+      countRead: (bytes) => {
+        readBytes += bytes;
       },
       counters: () => ({
         read: 0,
         written: this.written.length,
         malformed: 0,
         dropped: 0,
-        readBytes: 0,
+        readBytes,
         writtenBytes: this.written.reduce((sum, packet) => sum + packet.byteLength, 0),
       }),
       stop: () => {
@@ -104,13 +113,13 @@ export class MemoryVirtualInterface implements VirtualInterface {
     const buffer = slot === undefined ? undefined : this.#slots[slot];
     if (slot === undefined || buffer === undefined) return false;
     const ends = new Uint32Array(packets.length);
-    let offset = 0;
+    let offset = tableBytes;
     packets.forEach((packet, index) => {
       buffer.set(packet, offset);
       offset += packet.byteLength;
       ends[index] = offset;
     });
-    this.#onBatch?.({ slot, count: packets.length, ends });
+    this.#onBatch?.({ slot, count: packets.length, ends, start: tableBytes });
     return true;
   }
 

@@ -5,13 +5,15 @@ export const AF_INET6 = 10;
 /**
  * A batch of whole IP packets in one buffer (contract P1).
  *
- * Packet `i` lies from `ends[i - 1]` (0 for the first) to `ends[i]`. Valid until the next read or `release()`,
+ * Packet `i` lies from `ends[i - 1]` (`start` for the first) to `ends[i]`. Valid until the next read or `release()`,
  * whichever comes first; the buffer is used again after that.
  */
 export interface PacketBatch {
   readonly buffer: Uint8Array;
   /** End offset of each packet in `buffer`, in bytes. */
   readonly ends: Uint32Array;
+  /** Offset of the first packet in `buffer`, in bytes. */
+  readonly start: number;
   readonly count: number;
   packet(index: number): Uint8Array;
   /** `AF_INET` or `AF_INET6`. */
@@ -23,6 +25,8 @@ export interface PacketBatch {
 export interface OutgoingPackets {
   readonly buffer: Uint8Array;
   readonly ends: Uint32Array;
+  /** Offset of the first packet, in bytes; 0 unless told. A batch that was read can be written as it is. */
+  readonly start?: number;
   readonly count: number;
 }
 

@@ -32,6 +32,8 @@ chmod 644 resolv.conf hosts nsswitch.conf
 cd "$OLDPWD"
 mount --bind /run/etc /etc
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys 2>/dev/null || true
+# Addresses hold at once: a snapshot must not depend on how long a duplicate was looked for.
+echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
 ip link set lo up
 exec setpriv --pdeathsig KILL -- "$@"
 `;
