@@ -31,13 +31,17 @@ pub const SLOT_BYTES_MIN: u32 = BYTES_MIN as u32;
 /// How long an interface that reports errors is left alone.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// What a flow did so far, in packets.
+/// What a flow did so far. Counts are of packets unless they say otherwise.
 #[napi(object, object_from_js = false)]
 pub struct TunFlowStatistics {
     /// Packets handed to JavaScript.
     pub read: f64,
+    /// Their bytes.
+    pub read_bytes: f64,
     /// Packets written to the interface.
     pub written: f64,
+    /// Their bytes.
+    pub written_bytes: f64,
     /// What `write` was given and is no whole IP packet. Dropped.
     pub malformed_from_provider: f64,
     /// Frames read from the interface that held no whole IP packet. Dropped.
@@ -54,7 +58,7 @@ pub struct TunFlowStatistics {
 /// `SLOT_TABLE_BYTES`, every other where the one before ends. A slot belongs to JavaScript from the call of
 /// `onBatch` until `release`; without a free slot the interface is not read, and the kernel's queue drops.
 ///
-/// The slots' memory must stay where it is until `stop`: mark it with `markAsUntransferable`, as `binding.ts`
+/// The slots' memory must stay where it is until `stop`: mark it with `markAsUntransferable`, as `load.ts`
 /// does.
 #[napi]
 pub struct TunFlow {
@@ -75,7 +79,9 @@ struct Running {
 #[derive(Default)]
 struct Counters {
     read: Counter,
+    read_bytes: Counter,
     written: Counter,
+    written_bytes: Counter,
     malformed_from_provider: Counter,
     malformed_from_tunnel: Counter,
     dropped: Counter,
@@ -91,7 +97,7 @@ impl TunFlow {
     #[napi(factory, catch_unwind)]
     pub fn start(
         tun: &Tun,
-        mut slots: Vec<Buffer>,
+        #[napi(ts_arg_type = "ReadonlyArray<Buffer>")] mut slots: Vec<Buffer>,
         #[napi(ts_arg_type = "(slot: number, count: number, byteLength: number) => void")] on_batch: Function<
             FnArgs<(u32, u32, u32)>,
             UnknownReturnValue,
@@ -191,7 +197,9 @@ impl TunFlow {
         let Running { counters, .. } = self.running.as_ref().ok_or_else(stopped)?;
         Ok(TunFlowStatistics {
             read: counters.read.get() as f64,
+            read_bytes: counters.read_bytes.get() as f64,
             written: counters.written.get() as f64,
+            written_bytes: counters.written_bytes.get() as f64,
             malformed_from_provider: counters.malformed_from_provider.get() as f64,
             malformed_from_tunnel: counters.malformed_from_tunnel.get() as f64,
             dropped: counters.dropped.get() as f64,
@@ -261,7 +269,11 @@ fn flush(glue: &mut Glue, device: &Device, counters: &Counters) -> Result<u64> {
     let mut lost = None;
     for frame in frames {
         match device.write(frame) {
-            Ok(()) => written += packets_in(frame),
+            Ok(()) => {
+                let (packets, bytes) = packets_in(frame);
+                written += packets;
+                counters.written_bytes.add(bytes);
+            }
             Err(cause) if is_lost(&cause) => lost = Some(cause),
             Err(_) => {}
         }
@@ -319,6 +331,7 @@ async fn read(port: Port, pool: Arc<Pool>, counters: Arc<Counters>, callbacks: C
             }
         }
         counters.read.add(slot.count() as u64);
+        counters.read_bytes.add(slot.byte_length() as u64);
         pool.lend(slot.slot());
         callbacks.batch(slot.slot(), slot.count(), slot.byte_length());
     }

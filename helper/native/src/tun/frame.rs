@@ -17,6 +17,9 @@ pub const FRAME_MAX: usize = VIRTIO_NET_HDR_LEN + 65_535;
 /// `UDP_MAX_SEGMENTS` (64 before Linux 6.9, 128 since), and then all of them are lost.
 pub const GLUE_MAX: usize = 64;
 
+/// Most packets that one read frame may be split into: 64 KiB of TCP's smallest segments (48 bytes) and more.
+const SPLIT_MAX: usize = 2048;
+
 // linux/virtio_net.h
 const NEEDS_CHECKSUM: u8 = 1;
 const NOT_SEGMENTED: u8 = 0;
@@ -84,7 +87,7 @@ pub fn parse(frame: &mut [u8]) -> Option<Content<'_>> {
     let header_length = start.checked_add(transport)?;
     let segment = usize::from(header.gso_size);
     let payload = packet.len().checked_sub(header_length.into())?;
-    if segment == 0 || payload == 0 {
+    if segment == 0 || payload == 0 || payload.div_ceil(segment) > SPLIT_MAX {
         return None;
     }
     Some(Content::Segments(Segments {
@@ -180,16 +183,17 @@ impl Glue {
     }
 }
 
-/// How many packets a frame from [`Glue::take`] is made of.
-pub fn packets_in(frame: &[u8]) -> u64 {
+/// How many packets a frame from [`Glue::take`] is made of, and how many bytes they have with their headers.
+pub fn packets_in(frame: &[u8]) -> (u64, u64) {
+    let bytes = frame.len().saturating_sub(VIRTIO_NET_HDR_LEN);
     match VirtioNetHdr::decode(frame) {
         Ok(header) if header.gso_type != NOT_SEGMENTED && header.gso_size > 0 => {
-            let payload = frame
-                .len()
-                .saturating_sub(VIRTIO_NET_HDR_LEN + usize::from(header.hdr_len));
-            payload.div_ceil(header.gso_size.into()) as u64
+            let headers = usize::from(header.hdr_len);
+            let payload = bytes.saturating_sub(headers);
+            let packets = payload.div_ceil(header.gso_size.into());
+            (packets as u64, (payload + packets * headers) as u64)
         }
-        _ => 1,
+        _ => (1, bytes as u64),
     }
 }
 
@@ -219,5 +223,228 @@ impl ExpandBuffer for Buffer {
 
     fn buf_extend_from_slice(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A TCP packet of one flow with a valid checksum. `sequence` counts bytes.
+    fn tcp(v6: bool, port: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let transport = [&[0u8; 20], payload].concat();
+        let mut packet = ip_header(v6, 6, transport.len());
+        let start = packet.len();
+        packet.extend(transport);
+        let header = &mut packet[start..];
+        header[..2].copy_from_slice(&port.to_be_bytes());
+        header[2..4].copy_from_slice(&80u16.to_be_bytes());
+        header[4..8].copy_from_slice(&sequence.to_be_bytes());
+        header[12] = 5 << 4;
+        header[13] = 0x10;
+        seal(&mut packet, v6, start, 16, 6);
+        packet
+    }
+
+    fn udp(v6: bool, port: u16, payload: &[u8]) -> Vec<u8> {
+        let mut packet = ip_header(v6, 17, 8 + payload.len());
+        let start = packet.len();
+        packet.extend([0u8; 8]);
+        packet.extend(payload);
+        packet[start..start + 2].copy_from_slice(&port.to_be_bytes());
+        packet[start + 2..start + 4].copy_from_slice(&53u16.to_be_bytes());
+        let length = (8 + payload.len()) as u16;
+        packet[start + 4..start + 6].copy_from_slice(&length.to_be_bytes());
+        seal(&mut packet, v6, start, 6, 17);
+        packet
+    }
+
+    fn ip_header(v6: bool, protocol: u8, payload: usize) -> Vec<u8> {
+        if v6 {
+            let mut header = vec![0u8; 40];
+            header[0] = 0x60;
+            header[4..6].copy_from_slice(&(payload as u16).to_be_bytes());
+            header[6] = protocol;
+            header[7] = 64;
+            header[23] = 1;
+            header[39] = 2;
+            return header;
+        }
+        let mut header = vec![0u8; 20];
+        header[0] = 0x45;
+        header[2..4].copy_from_slice(&(20 + payload as u16).to_be_bytes());
+        header[6] = 0x40;
+        header[8] = 64;
+        header[9] = protocol;
+        header[12..16].copy_from_slice(&[10, 0, 0, 1]);
+        header[16..20].copy_from_slice(&[10, 0, 0, 2]);
+        let sum = !checksum(&header, 0);
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+        header
+    }
+
+    fn pseudo(packet: &[u8], v6: bool, start: usize, protocol: u8) -> u64 {
+        let addresses = if v6 { &packet[8..40] } else { &packet[12..20] };
+        let words = addresses
+            .chunks(2)
+            .map(|pair| u64::from(u16::from_be_bytes([pair[0], pair[1]])));
+        words.sum::<u64>() + u64::from(protocol) + (packet.len() - start) as u64
+    }
+
+    fn seal(packet: &mut [u8], v6: bool, start: usize, offset: usize, protocol: u8) {
+        let sum = !checksum(&packet[start..], pseudo(packet, v6, start, protocol));
+        packet[start + offset..start + offset + 2].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    /// The packets in frames, split again as the kernel's would be.
+    fn unglue(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut packets = Vec::new();
+        for frame in frames {
+            let mut frame = frame.clone();
+            match parse(&mut frame).expect("a good frame") {
+                Content::Packet(packet) => packets.push(packet.to_vec()),
+                Content::Segments(segments) => {
+                    let mut out = vec![vec![0u8; segments.length]; segments.count];
+                    let mut lengths = vec![0; segments.count];
+                    let count = segments.split(&mut out, &mut lengths).expect("splits");
+                    packets.extend(
+                        out.into_iter()
+                            .zip(lengths)
+                            .take(count)
+                            .map(|(mut packet, length)| {
+                                packet.truncate(length);
+                                packet
+                            }),
+                    );
+                }
+            }
+        }
+        packets
+    }
+
+    fn glued(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut glue = Glue::new(true);
+        packets
+            .iter()
+            .for_each(|packet| assert!(glue.add_if_whole(packet)));
+        glue.take().expect("frames").map(<[u8]>::to_vec).collect()
+    }
+
+    /// IPv4 identification is rewritten by splitting; nothing else may change.
+    fn without_id(mut packets: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        for packet in packets.iter_mut().filter(|packet| packet[0] >> 4 == 4) {
+            packet[4..6].fill(0);
+            packet[10..12].fill(0);
+        }
+        packets
+    }
+
+    #[test]
+    fn glueing_and_splitting_give_the_same_packets_back() {
+        for v6 in [false, true] {
+            let stream: Vec<_> = (0..40u32)
+                .map(|i| tcp(v6, 1000, i * 1000, &[i as u8; 1000]))
+                .collect();
+            let frames = glued(&stream);
+            assert_eq!(frames.len(), 1, "one flow in order is one frame");
+            assert_eq!(
+                packets_in(&frames[0]),
+                (40, stream.iter().map(|packet| packet.len() as u64).sum())
+            );
+            assert_eq!(without_id(unglue(&frames)), without_id(stream));
+
+            let datagrams: Vec<_> = (0..GLUE_MAX).map(|i| udp(v6, 1000, &[i as u8; 200])).collect();
+            let frames = glued(&datagrams);
+            assert_eq!(frames.len(), 1);
+            assert_eq!(without_id(unglue(&frames)), without_id(datagrams));
+        }
+    }
+
+    #[test]
+    fn flows_keep_their_order_when_they_mix() {
+        let mut packets = Vec::new();
+        for i in 0..20u32 {
+            packets.push(tcp(false, 1000, i * 500, &[1; 500]));
+            packets.push(tcp(false, 2000, i * 700, &[2; 700]));
+            packets.push(udp(true, 3000, &[i as u8; 100]));
+        }
+        let back = without_id(unglue(&glued(&packets)));
+        let packets = without_id(packets);
+        assert_eq!(back.len(), packets.len());
+        for port in [1000u16, 2000, 3000] {
+            let of = |all: &[Vec<u8>]| -> Vec<Vec<u8>> {
+                let start = |packet: &[u8]| if packet[0] >> 4 == 6 { 40 } else { 20 };
+                let is = |packet: &&Vec<u8>| packet[start(packet)..][..2] == port.to_be_bytes();
+                all.iter().filter(is).cloned().collect()
+            };
+            assert_eq!(of(&back), of(&packets), "port {port}");
+        }
+    }
+
+    #[test]
+    fn a_packet_with_a_wrong_checksum_is_not_glued() {
+        let mut packets: Vec<_> = (0..3u32)
+            .map(|i| tcp(false, 1000, i * 1000, &[i as u8; 1000]))
+            .collect();
+        packets[1][500] ^= 1;
+        let frames = glued(&packets);
+        assert!(frames.len() > 1, "glueing would give it a valid one");
+        assert_eq!(without_id(unglue(&frames)), without_id(packets));
+    }
+
+    #[test]
+    fn nothing_that_is_no_packet_is_added() {
+        let mut glue = Glue::new(true);
+        assert!(!glue.add_if_whole(&[]));
+        assert!(!glue.add_if_whole(&[0x45; 19]));
+        assert_eq!(glue.len(), 0);
+        assert_eq!(glue.take().expect("no frames").count(), 0);
+    }
+
+    #[test]
+    fn the_kernel_leaves_checksums_to_us() {
+        let whole = udp(false, 1000, b"hello");
+        let mut frame = vec![0u8; VIRTIO_NET_HDR_LEN];
+        let header = VirtioNetHdr {
+            flags: NEEDS_CHECKSUM,
+            csum_start: 20,
+            csum_offset: 6,
+            ..Default::default()
+        };
+        header.encode(&mut frame).expect("room");
+        frame.extend(&whole);
+        let partial = checksum(&[], pseudo(&whole, false, 20, 17));
+        frame[VIRTIO_NET_HDR_LEN + 26..][..2].copy_from_slice(&partial.to_be_bytes());
+        assert_eq!(unglue(&[frame]), [whole]);
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_never_read_past() {
+        let packet = tcp(false, 1000, 0, &[7; 3000]);
+        let mut state = 1u64;
+        let mut random = move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        for _ in 0..20_000 {
+            let mut frame = vec![0u8; VIRTIO_NET_HDR_LEN];
+            frame.extend(&packet);
+            for _ in 0..1 + random() % 6 {
+                let at = random() % (VIRTIO_NET_HDR_LEN + 40);
+                frame[at] = random() as u8;
+            }
+            frame.truncate(random() % (frame.len() + 1));
+            if let Some(Content::Segments(segments)) = parse(&mut frame) {
+                assert!((1..=SPLIT_MAX).contains(&segments.count));
+                let mut out = vec![vec![0u8; segments.length]; segments.count];
+                let mut lengths = vec![0; segments.count];
+                let _ = segments.split(&mut out, &mut lengths);
+            }
+        }
+        for length in 0..VIRTIO_NET_HDR_LEN {
+            assert!(parse(&mut vec![0; length]).is_none());
+        }
     }
 }

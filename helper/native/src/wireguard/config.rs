@@ -30,6 +30,7 @@ pub struct WireGuardDeviceConfig {
     /// The interface's MTU at the start, in bytes. Later changes of the interface are followed by themselves.
     pub mtu: u32,
     /// The peers, each with its own public key.
+    #[napi(ts_type = "ReadonlyArray<WireGuardPeerConfig>")]
     pub peers: Vec<WireGuardPeerConfig>,
 }
 
@@ -42,6 +43,7 @@ pub struct WireGuardPeerConfig {
     pub preshared_key_file: Option<String>,
     /// Networks in CIDR notation that are routed to it, and that it may send from. A network given to two
     /// peers belongs to the later one.
+    #[napi(ts_type = "ReadonlyArray<string>")]
     pub allowed_ips: Vec<String>,
     /// Where to reach it: `192.0.2.1:51820` or `[2001:db8::1]:51820`, already resolved. Absent: it has to
     /// come to us first.

@@ -81,10 +81,8 @@ pub struct WireGuardPeerStatistics {
     /// The peer's public key in base64.
     pub public_key: String,
     /// Where packets to it go.
-    #[napi(ts_type = "string | null")]
     pub endpoint: Option<String>,
     /// When the latest handshake completed, in milliseconds since 1970.
-    #[napi(ts_type = "number | null")]
     pub latest_handshake_ms: Option<f64>,
     /// Bytes of packets and handshake messages received from it.
     pub received_bytes: f64,

@@ -180,7 +180,7 @@ async fn write(
         };
         for frame in frames {
             if let Err(cause) = device.write(frame) {
-                counters.dropped.add(packets_in(frame));
+                counters.dropped.add(packets_in(frame).0);
                 if is_lost(&cause) {
                     witness.lost(&cause);
                     return;
