@@ -9,7 +9,7 @@ import {
 } from '../../protocol/errors.ts';
 import type { ExtensionProperties } from '../../protocol/extension.ts';
 import { logLevels, type LogEntry, type LogLevel } from '../../protocol/log.ts';
-import type { NotificationName, NotificationParams } from '../../protocol/methods.ts';
+import type { NotificationName, NotificationParams, Role } from '../../protocol/methods.ts';
 import type { SessionSnapshot, SessionStatistics, StopReason } from '../../protocol/session.ts';
 import { tunnelNameKey } from '../../formats/tunnel-name.ts';
 import { FakeEndpoint, type FakeHandlers } from './fake-endpoint.ts';
@@ -40,6 +40,10 @@ export class FakeHelper {
   /** When set, each request but `hello` is refused with it. */
   refusal: Error | null = null;
   protocol = 1;
+  /** When set, each start is refused with it. */
+  startRefusal: Error | null = null;
+  /** What `hello` says that the caller may do. */
+  role: Role = 'administrator';
   /** When set, `hello` is never answered. */
   silent = false;
   /** Traffic that a running session reports. */
@@ -127,7 +131,7 @@ export class FakeHelper {
         if (this.silent) return new Promise(() => undefined);
         return {
           protocol: this.protocol,
-          role: 'administrator',
+          role: this.role,
           extension: { identifier: 'org.sallyport.helper', version: '0.1.0', build: '1' },
           developerMode: true,
           pid: process.pid,
@@ -192,6 +196,7 @@ export class FakeHelper {
       },
       'session.start': ({ id }) => {
         this.#check();
+        if (this.startRefusal !== null) throw this.startRefusal;
         const configuration = this.#get(id);
         if (!configuration.isEnabled) {
           throw new VPNError(
