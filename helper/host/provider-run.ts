@@ -4,7 +4,10 @@ import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
 import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
 import type { SessionStatistics, StopReason } from '@sallyport/shared/protocol/session.ts';
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
-import { bindProvider, type PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
+import {
+  bindProvider,
+  type PacketTunnelProvider,
+} from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import type { SecretStore } from '../keychain/secret-store.ts';
 import { LeakWatch } from './leak-watch.ts';
@@ -145,9 +148,13 @@ export class ProviderRun {
       reply = await this.#callback((provider) => provider.handleAppMessage(message));
     } catch (error) {
       if (error instanceof ProviderError && error.code === 'sessionNotRunning') throw error;
-      throw new ProviderError('providerThrew', `The tunnel could not answer: ${serializeError(error).message}`, {
-        cause: error,
-      });
+      throw new ProviderError(
+        'providerThrew',
+        `The tunnel could not answer: ${serializeError(error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
     if (reply === null || reply === undefined) return null;
     if (!(reply instanceof Uint8Array)) {
@@ -174,9 +181,24 @@ export class ProviderRun {
       this.#context.released();
     });
     this.#provider = null;
-    await this.#context.close();
-    await network.clear();
-    this.#device.close();
+    // Whatever fails, the rest is undone: a device that cannot be stopped must not leave its routes behind.
+    const undoings = [
+      () => this.#context.close(),
+      () => network.clear(),
+      () => {
+        this.#device.close();
+      },
+    ];
+    for (const undo of undoings) {
+      try {
+        await undo();
+      } catch (error) {
+        log('error', 'A part of the session could not be released.', {
+          run,
+          error: serializeError(error).message,
+        });
+      }
+    }
     this.#deactivate();
     runAsSystem(() => {
       setTimeout(() => {

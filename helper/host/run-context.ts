@@ -36,7 +36,10 @@ export interface RunNetwork {
   /** MTU of the interface as it is now or will be without settings. */
   mtu(): number;
   /** @throws {NetworkSettingsError} */
-  apply(device: { readonly name: string; readonly index: number }, settings: ResolvedNetworkSettings | null): Promise<void>;
+  apply(
+    device: { readonly name: string; readonly index: number },
+    settings: ResolvedNetworkSettings | null,
+  ): Promise<void>;
   /** Undoes all; never throws. */
   clear(): Promise<void>;
 }
@@ -76,7 +79,9 @@ export class RunContext implements ProviderContext {
     this.signals = { stopping: this.#stopping.signal, released: this.#released.signal };
     this.#configuration = options.configuration.protocolConfiguration;
     this.#flow = new HostPacketFlow(options.device, (message) => {
-      options.reports.canceled(new ProviderError('deviceFailed', `The virtual interface is gone: ${message}`));
+      options.reports.canceled(
+        new ProviderError('deviceFailed', `The virtual interface is gone: ${message}`),
+      );
     });
     this.packetFlow = this.#flow;
   }
@@ -198,7 +203,10 @@ export class RunContext implements ProviderContext {
   #refuseDevice(): void {
     this.#refuseAfterStop();
     if (this.#wireGuard?.isClosed === false) {
-      throw new ProviderError('deviceFailed', 'A WireGuard device is attached already. Use its configure, or close it.');
+      throw new ProviderError(
+        'deviceFailed',
+        'A WireGuard device is attached already. Use its configure, or close it.',
+      );
     }
   }
 
