@@ -42,8 +42,9 @@ export function processHost({ packaged }: { readonly packaged: boolean }): Host 
 async function readStdin(limit: number): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of process.stdin) {
-    const bytes = Buffer.from(chunk);
+  const stream: AsyncIterable<string | Buffer> = process.stdin;
+  for await (const chunk of stream) {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     chunks.push(bytes);
     size += bytes.byteLength;
     if (size > limit) break;

@@ -1,132 +1,21 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeHelper, serverNotResponding } from '@sallyport/shared/client/testing/fake-helper.ts';
-import { sampleConf, samplePrivateKey } from '@sallyport/shared/client/testing/sample-conf.ts';
+import { serverNotResponding, type FakeHelper } from '@sallyport/shared/client/testing/fake-helper.ts';
+import { samplePrivateKey } from '@sallyport/shared/client/testing/sample-conf.ts';
 import { EndpointError } from '@sallyport/shared/protocol/errors.ts';
 import { allCommands } from './all-commands.ts';
-import { TestHost, type TestHostOptions } from './testing/test-host.ts';
+import { CliFixture, expectDocumented } from './testing/cli-fixture.ts';
 
+let fixture: CliFixture;
 let helper: FakeHelper;
-let directory: string;
 let confFile: string;
+let done: CliFixture['done'];
+let fails: CliFixture['fails'];
 
 beforeEach(async () => {
-  helper = await FakeHelper.start();
-  directory = await mkdtemp(join(tmpdir(), 'sallyport-cli-'));
-  confFile = join(directory, 'home.conf');
-  await writeFile(confFile, sampleConf);
+  fixture = await CliFixture.start();
+  ({ helper, confFile, done, fails } = fixture);
 });
-afterEach(async () => {
-  await helper.close();
-  await rm(directory, { recursive: true });
-});
-
-function newHost(options: Partial<TestHostOptions> = {}): TestHost {
-  return new TestHost({ path: helper.endpoint.path, ...options });
-}
-
-/** Runs one command line that has to succeed. */
-async function done(...words: string[]): Promise<TestHost> {
-  const host = newHost();
-  const code = await host.run(...words);
-  expect({ code, error: host.errorText }).toEqual({ code: 0, error: host.errorText });
-  return host;
-}
-
-/** Runs one command line that has to fail with a code. */
-async function fails(code: number, ...words: string[]): Promise<TestHost> {
-  const host = newHost();
-  expect(await host.run(...words)).toBe(code);
-  return host;
-}
-
-/** Checks what `--json` printed against the documented shape. */
-function expectDocumented(command: string, value: unknown): void {
-  const definition = allCommands().find(({ path }) => path.join(' ') === command);
-  expect(definition?.json?.schema.safeParse(value)).toMatchObject({ success: true });
-}
-
-describe('import', () => {
-  it('stores a file under its own name and says how to connect', async () => {
-    const host = await done('import', confFile);
-    expect(host.out).toBe(
-      'Imported “home”, server vpn.example.com:51820. To connect: sallyport connect home\n',
-    );
-    expect([...helper.secrets.values()]).toEqual([samplePrivateKey]);
-  });
-
-  it('takes a name, and prints no key with --json', async () => {
-    const host = await done('import', '--json', '--name', 'My home', confFile);
-    expectDocumented('import', host.json);
-    expect(host.json).toMatchObject({ configuration: { name: 'My home' }, droppedLines: [] });
-    expect(host.out).not.toContain(samplePrivateKey);
-  });
-
-  it('reads standard input, which needs a name', async () => {
-    const host = newHost({ stdin: new TextEncoder().encode(sampleConf) });
-    expect(await host.run('import', '-', '--name', 'piped')).toBe(0);
-    expect(host.out).toContain('“piped”');
-    expect((await fails(2, 'import', '-')).errorText).toContain('--name');
-  });
-
-  it('refuses scripts with their line, and imports without them when told', async () => {
-    await writeFile(confFile, sampleConf.replace('[Peer]', 'PostUp = reboot\n[Peer]'));
-    const refused = await fails(1, 'import', confFile);
-    expect(refused.errorText).toMatch(/^sallyport: home\.conf:6: /);
-    expect(helper.configurations.size).toBe(0);
-    const json = await fails(1, 'import', '--json', confFile);
-    expect(json.json).toMatchObject({
-      error: {
-        domain: 'FormatError',
-        code: 'scriptRefused',
-        details: { file: 'home.conf', problems: [{ line: 6 }] },
-      },
-    });
-    const imported = await done('import', '--without-scripts', confFile);
-    expect(imported.errorText).toBe('Line 6 was left out: PostUp is never run.\n');
-  });
-
-  it('refuses what is no small regular file, without waiting', async () => {
-    const fifo = join(directory, 'fifo.conf');
-    execFileSync('mkfifo', [fifo]);
-    await writeFile(join(directory, 'large.conf'), '');
-    await truncate(join(directory, 'large.conf'), 10 * 1024 * 1024);
-    await symlink('loop.conf', join(directory, 'loop.conf'));
-    const cases: [string, RegExp][] = [
-      [fifo, /not a regular file/],
-      ['/dev/zero', /not a regular file/],
-      [directory, /is a directory/],
-      [join(directory, 'large.conf'), /larger than 256 KiB/],
-      [join(directory, 'loop.conf'), /lead in a circle/],
-      [join(directory, 'absent.conf'), /There is no such file/],
-    ];
-    for (const [path, reason] of cases) expect((await fails(1, 'import', path)).errorText).toMatch(reason);
-    expect(helper.endpoint.requests).toEqual([]);
-  });
-
-  it('refuses standard input that is too long', async () => {
-    const host = newHost({ stdin: new Uint8Array(256 * 1024 + 1) });
-    expect(await host.run('import', '-', '--name', 'x')).toBe(1);
-    expect(host.errorText).toContain('larger than 256 KiB');
-  });
-
-  it.each(['../../etc/x', 'a\u001b[2Jb', 'x'.repeat(300)])('refuses the name %j', async (name) => {
-    const host = await fails(1, 'import', '--name', name, confFile);
-    expect(host.errorText).toMatch(/^sallyport: The name /);
-    expect(host.errorText).not.toContain('\u001b');
-    expect(helper.configurations.size).toBe(0);
-  });
-
-  it('refuses a name that is taken', async () => {
-    await done('import', confFile);
-    expect((await fails(1, 'import', '--name', 'HOME', confFile)).errorText).toContain(
-      'already a tunnel named',
-    );
-  });
-});
+afterEach(() => fixture.close());
 
 describe('list, show and status', () => {
   it('tell what to do while there is nothing', async () => {
@@ -196,13 +85,13 @@ describe('list, show and status', () => {
 
   it('use colours on a terminal only, and not with NO_COLOR', async () => {
     await done('import', confFile);
-    const colored = newHost({ isTTY: true });
+    const colored = fixture.host({ isTTY: true });
     await colored.run('list');
     expect(colored.out).toContain('\u001b[1mhome\u001b[0m');
-    const plain = newHost({ isTTY: true, environment: { NO_COLOR: '1' } });
+    const plain = fixture.host({ isTTY: true, environment: { NO_COLOR: '1' } });
     await plain.run('list');
     expect(plain.out).not.toContain('\u001b');
-    const json = newHost({ isTTY: true });
+    const json = fixture.host({ isTTY: true });
     await json.run('list', '--json');
     expectDocumented('list', json.json);
   });
@@ -212,7 +101,7 @@ describe('status --watch', () => {
   it('prints each change, also over a restart of the helper, until it is interrupted', async () => {
     await done('import', confFile);
     await done('import', confFile, '--name', 'other');
-    const host = newHost();
+    const host = fixture.host();
     const watching = host.run('status', '--watch', '--json', 'home');
     await vi.waitFor(() => {
       expect(host.awaitsInterrupt).toBe(true);
@@ -357,7 +246,7 @@ describe('log', () => {
   });
 
   it('--follow goes on, each entry once, until it is interrupted', async () => {
-    const host = newHost();
+    const host = fixture.host();
     const following = host.run('log', '--follow', '--json', '--level', 'info');
     await vi.waitFor(() => {
       expect(host.awaitsInterrupt).toBe(true);
@@ -444,7 +333,7 @@ describe('the command line', () => {
 
 describe('the password agent', () => {
   it('is not started for one who may do everything already, nor to read', async () => {
-    const host = newHost({ isTTY: true });
+    const host = fixture.host({ isTTY: true });
     await host.run('import', confFile);
     await host.run('list');
     expect(host.agentStarts).toBe(0);
@@ -454,11 +343,11 @@ describe('the password agent', () => {
     helper.role = 'observer';
     helper.refusal = new EndpointError('accessDenied', 'An administrator did not approve.');
     const stop = vi.fn(() => Promise.resolve());
-    const host = newHost({ isTTY: true, agent: { stop } });
+    const host = fixture.host({ isTTY: true, agent: { stop } });
     expect(await host.run('import', confFile)).toBe(3);
     expect(host.agentStarts).toBe(1);
     expect(stop).toHaveBeenCalledTimes(1);
-    const quiet = newHost({ isTTY: true });
+    const quiet = fixture.host({ isTTY: true });
     await quiet.run('import', '--no-ask-password', confFile);
     expect(quiet.agentStarts).toBe(0);
   });

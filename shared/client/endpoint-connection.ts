@@ -110,7 +110,7 @@ export class EndpointConnection implements EndpointCaller {
     // A newer helper may have notifications that this side has never heard of; those are dropped.
     for (const name of notificationNames) {
       this.#rpc.onNotification(name, (params: unknown) => {
-        this.#receive(name, params);
+        this.#receive(name, notificationSchema(name), params);
       });
     }
     socket.on('error', (error) => {
@@ -248,8 +248,12 @@ export class EndpointConnection implements EndpointCaller {
     }
   }
 
-  #receive<N extends NotificationName>(name: N, params: unknown): void {
-    const parsed = notificationSchema(name).safeParse(params);
+  #receive<N extends NotificationName>(
+    name: N,
+    schema: z.ZodType<NotificationParams<N>>,
+    params: unknown,
+  ): void {
+    const parsed = schema.safeParse(params);
     if (parsed.success) {
       this.#receiver[name]?.(parsed.data);
       return;

@@ -213,7 +213,7 @@ export function serializeError(error: unknown, depth = 0): SerializedError {
     error instanceof Error && error.cause !== undefined && depth < maximumCauseDepth
       ? serializeError(error.cause, depth + 1)
       : undefined;
-  if (error instanceof SallyportError || error instanceof RemoteError) {
+  if (isTyped(error)) {
     return {
       domain: error.domain,
       code: error.code,
@@ -236,6 +236,10 @@ export function serializeError(error: unknown, depth = 0): SerializedError {
   return { domain: 'Error', code: 'error', number: 0, message: cut(textOf(error)) };
 }
 
+function isTyped(error: unknown): error is SallyportError | RemoteError {
+  return error instanceof SallyportError || error instanceof RemoteError;
+}
+
 /** Turns the JSON form back into an error that can be thrown and tested by `domain` and `code`. */
 export function deserializeError(serialized: SerializedError): RemoteError {
   return new RemoteError(serialized);
@@ -243,7 +247,7 @@ export function deserializeError(serialized: SerializedError): RemoteError {
 
 /** Whether an error, local or remote, is this code of this domain. */
 export function isError<D extends ErrorDomain>(error: unknown, domain: D, ...codes: ErrorCode<D>[]): boolean {
-  if (!(error instanceof SallyportError) && !(error instanceof RemoteError)) return false;
+  if (!isTyped(error)) return false;
   return error.domain === domain && (codes.length === 0 || codes.some((code) => code === error.code));
 }
 

@@ -148,10 +148,16 @@ export class FakeEndpoint {
       return;
     }
     this.requests.push(method);
-    void this.#answer(peer, message.id, method, message.params);
+    void this.#answer(peer, message.id, method, this.#handlers[method], message.params);
   }
 
-  async #answer<M extends MethodName>(peer: FakePeer, id: number, method: M, params: unknown): Promise<void> {
+  async #answer<M extends MethodName>(
+    peer: FakePeer,
+    id: number,
+    method: M,
+    handler: FakeHandler<M>,
+    params: unknown,
+  ): Promise<void> {
     try {
       const request = paramsSchema(method).safeParse(params);
       if (!request.success) {
@@ -160,17 +166,13 @@ export class FakeEndpoint {
           `The parameters of ${method} are invalid: ${request.error.message}`,
         );
       }
-      const result = resultSchema(method).parse(await handlerOf(this.#handlers, method)(request.data, peer));
+      const result = resultSchema(method).parse(await handler(request.data, peer));
       peer.send({ jsonrpc: '2.0', id, result });
     } catch (error) {
       const data = serializeError(error);
       peer.send({ jsonrpc: '2.0', id, error: { code: -32000, message: data.message, data } });
     }
   }
-}
-
-function handlerOf<M extends MethodName>(handlers: FakeHandlers, method: M): FakeHandler<M> {
-  return handlers[method];
 }
 
 function paramsSchema<M extends MethodName>(method: M): z.ZodType<MethodRequest<M>> {
