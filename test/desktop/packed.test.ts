@@ -1,0 +1,264 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fetchText, pageUrl } from '../rig/measure.ts';
+import { PeerNetwork } from '../rig/peer-network.ts';
+import { pageText } from '../rig/peer-site.ts';
+import { run } from '../rig/run.ts';
+import { waitUntil } from '../rig/wait.ts';
+import { DesktopApp } from './rig/desktop-app.ts';
+import { startDesktop, type Desktop } from './rig/desktop.ts';
+import { expectVisible } from './rig/expect-visible.ts';
+import { installApp, type InstalledApp } from './rig/installed-app.ts';
+import { RootHelper } from './rig/root-helper.ts';
+
+/**
+ * The packed app of an ordinary user, Chromium's sandbox on, against a helper that runs as root at the system's
+ * endpoint, with a foreign WireGuard peer behind a cable. One story: each test goes on where the last one stopped.
+ */
+
+let desktop: Desktop;
+let installed: InstalledApp;
+let network: PeerNetwork;
+let helper: RootHelper;
+let app: DesktopApp;
+let conf: { readonly text: string; readonly publicKey: string };
+
+const launch = (colorScheme: 'light' | 'dark' = 'light') =>
+  DesktopApp.launch({ person: desktop.person, executable: installed.executable, colorScheme });
+
+/** Bytes and handshakes that the peer has seen of our client. */
+async function seenByPeer() {
+  const client = (await network.statistics()).find((each) => each.publicKey === conf.publicKey);
+  if (client === undefined) throw new Error('The peer does not know the client.');
+  return client;
+}
+
+const title = (text: string) => expectVisible(app.page.locator('.connection-title', { hasText: text }));
+const button = (name: string) => app.page.getByRole('button', { name, exact: true });
+
+beforeAll(async () => {
+  desktop = await startDesktop();
+  installed = await installApp();
+  network = await PeerNetwork.start();
+  conf = await network.clientConf({ persistentKeepalive: 1 });
+  app = await launch();
+});
+
+afterAll(async () => {
+  for (const each of [app, helper, network, installed, desktop]) await each[Symbol.asyncDispose]();
+});
+
+describe('without a helper', () => {
+  it('says that the extension is not active and what to do', async () => {
+    await expectVisible(app.page.getByRole('heading', { name: 'The extension is not active' }));
+    await expectVisible(app.page.getByText('Ask an administrator to start it.'));
+    await app.picture('packed-unreachable');
+  });
+
+  it('says so in the tray', async () => {
+    await expect
+      .poll(async () => (await desktop.tray.item()).tooltip)
+      .toBe('Sallyport – Extension not active');
+    expect(await desktop.tray.menu()).toEqual(['Open Sallyport', 'Quit']);
+  });
+
+  it('goes on by itself once the helper is there', async () => {
+    helper = await RootHelper.start(desktop.person.uid);
+    await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }), 40_000);
+    await app.picture('packed-empty');
+  });
+});
+
+describe('the process of the app', () => {
+  it('is an ordinary user’s, and its renderer is in a sandbox', async () => {
+    const pid = app.electron.process().pid;
+    const status = await run('ps', ['-o', 'uid=', '--pid', String(pid)]);
+    expect(Number(status)).toBe(desktop.person.uid);
+    const facts = await app.electron.evaluate(({ app: main, BrowserWindow }) => ({
+      packaged: main.isPackaged,
+      arguments: process.argv.join(' '),
+      renderer: BrowserWindow.getAllWindows()[0]?.webContents.getOSProcessId(),
+    }));
+    expect(facts.packaged).toBe(true);
+    expect(facts.arguments).not.toContain('no-sandbox');
+    // A sandboxed renderer filters its system calls: mode 2 of seccomp(2).
+    const seccomp = await run('grep', ['^Seccomp:', `/proc/${String(facts.renderer)}/status`]);
+    expect(seccomp.trim()).toMatch(/^Seccomp:\s+2$/);
+  });
+
+  it('gives its page the bridge and nothing else', async () => {
+    const seen = await app.page.evaluate(
+      `({ bridge: Object.keys(window.sallyport).sort(), node: [typeof require, typeof process, typeof module] })`,
+    );
+    expect(seen).toEqual({
+      bridge: [
+        'connect',
+        'disconnect',
+        'importFile',
+        'on',
+        'readState',
+        'readStatistics',
+        'reconnect',
+        'remove',
+        'rename',
+      ],
+      node: ['undefined', 'undefined', 'undefined'],
+    });
+  });
+
+  it('refuses calls that do not fit the bridge', async () => {
+    const call = (code: string) => app.page.evaluate(`${code}.then(() => 'answered', () => 'refused')`);
+    expect(await call(`window.sallyport.connect({ id: '../../etc', supersede: false })`)).toBe('refused');
+    expect(
+      await call(`window.sallyport.importFile({ name: 'x', bytes: 'text', withoutScripts: false })`),
+    ).toBe('refused');
+  });
+});
+
+describe('a file', () => {
+  it('with a mistake is refused with its line and reason', async () => {
+    const wrong = conf.text.replace(/^AllowedIPs = .*$/m, 'AllowedIPs = 10.0.0.0/33');
+    const line = wrong.split('\n').findIndex((text) => text.startsWith('AllowedIPs')) + 1;
+    await app.drop({ name: 'broken.conf', text: wrong });
+    const dialog = app.page.getByRole('dialog', { name: 'broken.conf was not imported' });
+    await expectVisible(dialog.getByText(`Line ${String(line)}`));
+    expect(await dialog.innerText()).toMatch(/10\.0\.0\.0\/33/);
+    await app.picture('packed-refused');
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }));
+  });
+
+  it('with scripts is imported only by choice, and without them', async () => {
+    const scripted = conf.text.replace('[Peer]', 'PostUp = touch /tmp/sallyport-was-here\n[Peer]');
+    await app.drop({ name: 'scripted.conf', text: scripted });
+    const dialog = app.page.getByRole('dialog', { name: 'scripted.conf was not imported' });
+    await expectVisible(dialog.getByText('PostUp'));
+    await app.picture('packed-scripts');
+    await dialog.getByRole('button', { name: 'Import without scripts' }).click();
+    await expectVisible(app.page.getByRole('heading', { level: 1, name: 'scripted' }));
+    await expectVisible(app.page.getByText('Left out: PostUp'));
+    await button('Remove').click();
+    await app.page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+    await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }));
+  });
+
+  it('that is right becomes a tunnel', async () => {
+    await app.drop({ name: 'home.conf', text: conf.text });
+    await expectVisible(app.page.getByRole('heading', { level: 1, name: 'home' }));
+    await title('Not connected');
+    await app.picture('packed-imported');
+  });
+});
+
+describe('the button', () => {
+  it('connects, with a real handshake', async () => {
+    expect((await seenByPeer()).latestHandshake).toBe(0);
+    await button('Connect').click();
+    await title('Connected');
+    await waitUntil('the peer saw a handshake', async () => (await seenByPeer()).latestHandshake > 0);
+    const facts = app.page.locator('.tunnel-facts');
+    await expect
+      .poll(() => facts.innerText(), { timeout: 10_000 })
+      .toMatch(/Latest handshake\s+(just now|\d+ seconds? ago)/);
+    expect((await fetchText(pageUrl(network.site.tunnel.v4))).trimEnd()).toBe(pageText);
+    await expect.poll(async () => (await seenByPeer()).received, { timeout: 10_000 }).toBeGreaterThan(0);
+    await app.page.waitForTimeout(3000);
+    await app.picture('packed-connected');
+  });
+
+  it('tells the tray', async () => {
+    expect((await desktop.tray.item()).tooltip).toBe('Sallyport – Connected: home');
+    expect(await desktop.tray.menu()).toEqual(['Disconnect home', 'Open Sallyport', 'Quit']);
+  });
+
+  it('disconnects, and nothing is left of the interface', async () => {
+    await button('Disconnect').click();
+    await title('Not connected');
+    expect(await run('ip', ['-o', 'link', 'show', 'type', 'tun'])).toBe('');
+  });
+});
+
+describe('the tray', () => {
+  it('connects and disconnects by its menu, and shows each state', async () => {
+    const idle = (await desktop.tray.item()).icon;
+    await desktop.tray.click('Connect home');
+    await title('Connected');
+    await expect.poll(async () => (await desktop.tray.item()).icon).not.toBe(idle);
+    await desktop.tray.click('Disconnect home');
+    await title('Not connected');
+    await expect.poll(async () => (await desktop.tray.item()).icon).toBe(idle);
+  });
+
+  it('goes on while the window is closed, and opens it again', async () => {
+    await app.page.close();
+    expect(await desktop.tray.menu()).toEqual(['Connect home', 'Open Sallyport', 'Quit']);
+    await app.nextWindow(() => desktop.tray.click('Open Sallyport'));
+    await title('Not connected');
+  });
+});
+
+describe('quitting', () => {
+  it('says that the tunnel stays, and leaves it up', async () => {
+    await button('Connect').click();
+    await title('Connected');
+    // The question is a native dialog, which Playwright cannot see: the test answers in its place.
+    await app.electron.evaluate(({ dialog }) => {
+      const ask = (options: unknown) => {
+        Reflect.set(globalThis, 'quitQuestion', options);
+        return Promise.resolve({ response: 2, checkboxChecked: false });
+      };
+      Reflect.set(dialog, 'showMessageBox', ask);
+    });
+    await desktop.tray.click('Quit');
+    const question = () => app.electron.evaluate(() => Reflect.get(globalThis, 'quitQuestion') as unknown);
+    await expect.poll(question).toMatchObject({
+      message: '“home” stays connected when Sallyport quits.',
+      buttons: ['Quit and stay connected', 'Disconnect and quit', 'Cancel'],
+    });
+    await title('Connected');
+
+    const ended = new Promise((resolve) => app.electron.process().once('exit', resolve));
+    await app.electron.evaluate(({ dialog }) => {
+      Reflect.set(dialog, 'showMessageBox', () => Promise.resolve({ response: 0, checkboxChecked: false }));
+    });
+    await desktop.tray.click('Quit');
+    await ended;
+    const before = (await seenByPeer()).received;
+    await waitUntil('traffic goes on', async () => (await seenByPeer()).received > before, 10_000);
+  });
+
+  it('is not the end: opened again, it shows the tunnel as it is', async () => {
+    app = await launch('dark');
+    await title('Connected');
+    await app.page.waitForTimeout(3000);
+    await app.picture('packed-connected-dark');
+    await button('Disconnect').click();
+    await title('Not connected');
+  });
+});
+
+describe('a helper that goes away', () => {
+  it('is missed at once and found again', async () => {
+    await helper.stop();
+    await expectVisible(app.page.getByRole('heading', { name: 'The extension is not active' }));
+    await helper.startAgain();
+    await expectVisible(app.page.getByRole('heading', { level: 1, name: 'home' }), 40_000);
+  });
+});
+
+it('breaks no rule of its page’s policy', () => {
+  expect(app.complaints).toEqual([]);
+});
+
+// The last, since Playwright goes on waiting for a navigation that was denied.
+it('lets its page go nowhere', async () => {
+  const before = app.page.url();
+  await app.page.evaluate(`location.href = 'https://example.com/'`);
+  expect(await app.page.evaluate(`window.open('https://example.com/') === null`)).toBe(true);
+  const fetched = await app.page.evaluate(`fetch('https://example.com/').then(() => 'yes', () => 'no')`);
+  expect(fetched).toBe('no');
+  expect(
+    await app.page.evaluate(`navigator.permissions.query({ name: 'notifications' }).then((p) => p.state)`),
+  ).toBe('denied');
+  expect(app.page.url()).toBe(before);
+  expect(app.electron.windows()).toHaveLength(1);
+});
