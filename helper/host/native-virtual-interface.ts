@@ -40,13 +40,19 @@ class NativeVirtualInterface implements VirtualInterface {
     this.index = tun.index;
   }
 
-  startWireGuard(configuration: DeviceConfiguration, onEvent: (event: WireGuardEvent) => void): WireGuardEngine {
+  startWireGuard(
+    configuration: DeviceConfiguration,
+    onEvent: (event: WireGuardEvent) => void,
+  ): WireGuardEngine {
     return new NativeWireGuard(
       deviceCall(() => native().WireGuardDevice.start(this.#tun, toNative(configuration), onEvent)),
     );
   }
 
-  startFlow(onBatch: (batch: FlowBatch) => void, onFailed: (message: string) => void): FlowSlots & FlowEngine {
+  startFlow(
+    onBatch: (batch: FlowBatch) => void,
+    onFailed: (message: string) => void,
+  ): FlowSlots & FlowEngine {
     const slots = pinnedSlots(slotCount, slotBytes);
     const { SLOT_TABLE_BYTES: tableBytes } = native();
     const flow = deviceCall(() =>
@@ -100,7 +106,8 @@ class NativeWireGuard implements WireGuardEngine {
     return {
       receivedBytes: counted.receivedBytes,
       sentBytes: counted.sentBytes,
-      malformedPackets: counted.malformedFromNetwork + counted.malformedFromTunnel + counted.refusedFromNetwork,
+      malformedPackets:
+        counted.malformedFromNetwork + counted.malformedFromTunnel + counted.refusedFromNetwork,
       droppedPackets: counted.dropped,
       peers: counted.peers.map((peer) => ({
         publicKey: peer.publicKey,
@@ -120,8 +127,6 @@ class NativeWireGuard implements WireGuardEngine {
 class NativeFlow implements FlowEngine, FlowSlots {
   readonly slots: readonly Buffer[];
   readonly #flow: TunFlow;
-  #readBytes = 0;
-  #writtenBytes = 0;
 
   constructor(flow: TunFlow, slots: readonly Buffer[]) {
     this.#flow = flow;
@@ -134,9 +139,7 @@ class NativeFlow implements FlowEngine, FlowSlots {
 
   write(buffer: Uint8Array, ends: Uint32Array, count: number, start: number): number {
     const bytes = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-    const written = deviceCall(() => this.#flow.write(bytes, ends, count, start));
-    this.#writtenBytes += (ends[count - 1] ?? start) - start;
-    return written;
+    return deviceCall(() => this.#flow.write(bytes, ends, count, start));
   }
 
   counters(): FlowCounters {
@@ -146,13 +149,9 @@ class NativeFlow implements FlowEngine, FlowSlots {
       written: counted.written,
       malformed: counted.malformedFromProvider + counted.malformedFromTunnel,
       dropped: counted.dropped,
-      readBytes: this.#readBytes,
-      writtenBytes: this.#writtenBytes,
+      readBytes: counted.readBytes,
+      writtenBytes: counted.writtenBytes,
     };
-  }
-
-  countRead(bytes: number): void {
-    this.#readBytes += bytes;
   }
 
   stop(): void {
@@ -161,7 +160,10 @@ class NativeFlow implements FlowEngine, FlowSlots {
 }
 
 function toNative(configuration: DeviceConfiguration): WireGuardDeviceConfig {
-  return { ...configuration, peers: configuration.peers.map((peer) => ({ ...peer, allowedIps: [...peer.allowedIps] })) };
+  return {
+    ...configuration,
+    peers: configuration.peers.map((peer) => ({ ...peer, allowedIps: [...peer.allowedIps] })),
+  };
 }
 
 function deviceCall<T>(call: () => T): T {

@@ -6,7 +6,13 @@ import {
   type PacketBatch,
   type PacketFlow,
 } from '@sallyport/shared/provider/packet-flow.ts';
-import type { FlowBatch, FlowCounters, FlowEngine, FlowSlots, VirtualInterface } from './virtual-interface.ts';
+import type {
+  FlowBatch,
+  FlowCounters,
+  FlowEngine,
+  FlowSlots,
+  VirtualInterface,
+} from './virtual-interface.ts';
 
 interface PendingRead {
   readonly resolve: (batch: PacketBatch) => void;
@@ -22,6 +28,7 @@ export class HostPacketFlow implements PacketFlow {
   #pending: PendingRead | null = null;
   #current: HeldBatch | null = null;
   #isStopped = false;
+  #lastCounters: FlowCounters | null = null;
 
   /** @param failed called once, when the interface is gone */
   constructor(device: VirtualInterface, failed: (message: string) => void) {
@@ -29,36 +36,42 @@ export class HostPacketFlow implements PacketFlow {
     this.#failed = failed;
   }
 
-  readPackets(): Promise<PacketBatch> {
-    if (this.#isStopped) return Promise.reject(stopped());
+  async readPackets(): Promise<PacketBatch> {
+    if (this.#isStopped) throw stopped();
     if (this.#pending !== null) {
-      return Promise.reject(
-        new ProviderError('readAlreadyPending', 'readPackets was called before the last call settled. Await it first.'),
+      throw new ProviderError(
+        'readAlreadyPending',
+        'readPackets was called before the last call settled. Await it first.',
       );
     }
     this.#current?.release();
     this.#current = null;
     this.#start();
     const next = this.#waiting.shift();
-    if (next !== undefined) return Promise.resolve(this.#hold(next));
-    return new Promise((resolve, reject) => {
+    if (next !== undefined) return this.#hold(next);
+    return await new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
     });
   }
 
-  writePackets(packets: OutgoingPackets): Promise<void> {
-    if (this.#isStopped) return Promise.reject(stopped());
-    if (packets.count > packets.ends.length) {
-      return Promise.reject(
-        new ProviderError('invalidPacket', `count is ${String(packets.count)}, but ends has ${String(packets.ends.length)} entries.`),
-      );
-    }
-    this.#start().write(packets.buffer, packets.ends, packets.count, packets.start ?? 0);
-    return Promise.resolve();
+  writePackets({ buffer, ends, count, start = 0 }: OutgoingPackets): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isStopped) throw stopped();
+      if (!isCount(count) || count > ends.length || !isCount(start) || start > buffer.byteLength) {
+        throw new ProviderError(
+          'invalidPacket',
+          `count is ${String(count)} and start ${String(start)}, but there are ${String(ends.length)} ends ` +
+            `and ${String(buffer.byteLength)} bytes. Give offsets within the buffer.`,
+        );
+      }
+      this.#start().write(buffer, ends, count, start);
+      resolve();
+    });
   }
 
+  /** Null before the first read or write; as they were at the end when it was stopped. */
   counters(): FlowCounters | null {
-    return this.#engine?.counters() ?? null;
+    return this.#lastCounters ?? this.#engine?.counters() ?? null;
   }
 
   /** Rejects the waiting read and every later call. */
@@ -70,7 +83,11 @@ export class HostPacketFlow implements PacketFlow {
     this.#current?.release();
     this.#current = null;
     this.#waiting = [];
-    this.#engine?.stop();
+    try {
+      this.#lastCounters = this.#engine?.counters() ?? null;
+    } finally {
+      this.#engine?.stop();
+    }
   }
 
   #start(): FlowEngine {
@@ -93,8 +110,8 @@ export class HostPacketFlow implements PacketFlow {
 
   #hold(batch: FlowBatch): PacketBatch {
     const slot = this.#engine?.slots[batch.slot];
-    if (slot === undefined) throw new RangeError(`The device named slot ${String(batch.slot)}, which does not exist.`);
-    this.#engine?.countRead((batch.ends[batch.count - 1] ?? batch.start) - batch.start);
+    if (slot === undefined)
+      throw new RangeError(`The device named slot ${String(batch.slot)}, which does not exist.`);
     const held = new HeldBatch(slot, batch, () => {
       if (!this.#isStopped) this.#engine?.release(batch.slot);
     });
@@ -136,6 +153,10 @@ class HeldBatch implements PacketBatch {
     this.#isReleased = true;
     this.#giveBack();
   }
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0;
 }
 
 function stopped(): ProviderError {

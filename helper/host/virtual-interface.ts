@@ -45,8 +45,6 @@ export interface FlowEngine {
    */
   write(buffer: Uint8Array, ends: Uint32Array, count: number, start: number): number;
   counters(): FlowCounters;
-  /** Adds to the bytes that were read, which only the reader knows. */
-  countRead(bytes: number): void;
   stop(): void;
 }
 
@@ -68,7 +66,10 @@ export interface FlowBatch {
 export interface VirtualInterface {
   readonly name: string;
   readonly index: number;
-  startWireGuard(configuration: DeviceConfiguration, onEvent: (event: WireGuardEvent) => void): WireGuardEngine;
+  startWireGuard(
+    configuration: DeviceConfiguration,
+    onEvent: (event: WireGuardEvent) => void,
+  ): WireGuardEngine;
   startFlow(onBatch: (batch: FlowBatch) => void, onFailed: (message: string) => void): FlowEngine & FlowSlots;
   close(): void;
 }

@@ -24,13 +24,17 @@ export class MemoryVirtualInterface implements VirtualInterface {
   #onBatch: ((batch: FlowBatch) => void) | null = null;
   #free: number[] = [];
   #slots: readonly Buffer[] = [];
+  readonly #read: Uint8Array[] = [];
 
   constructor(name: string, index: number) {
     this.name = name;
     this.index = index;
   }
 
-  startWireGuard(configuration: DeviceConfiguration, onEvent: (event: WireGuardEvent) => void): WireGuardEngine {
+  startWireGuard(
+    configuration: DeviceConfiguration,
+    onEvent: (event: WireGuardEvent) => void,
+  ): WireGuardEngine {
     this.device = configuration;
     this.isDeviceRunning = true;
     this.#onEvent = onEvent;
@@ -76,7 +80,7 @@ export class MemoryVirtualInterface implements VirtualInterface {
     this.#slots = Array.from({ length: 8 }, () => Buffer.alloc(64 * 1024));
     this.#free = this.#slots.map((_slot, index) => index);
     this.#onBatch = onBatch;
-    let readBytes = 0;
+    let malformed = 0;
     return {
       slots: this.#slots,
       release: (slot) => {
@@ -84,23 +88,28 @@ export class MemoryVirtualInterface implements VirtualInterface {
       },
       write: (buffer, ends, count, start) => {
         let begin = start;
+        let written = 0;
         for (const end of ends.subarray(0, count)) {
-          this.written.push(buffer.slice(begin, end));
+          const packet = Uint8Array.from(buffer.subarray(begin, end));
           begin = end;
+          if (isPacket(packet)) {
+            this.written.push(packet);
+            written += 1;
+          } else malformed += 1;
         }
-        return count;
+        return written;
       },
-      countRead: (bytes) => {
-        readBytes += bytes;
+      counters: () => {
+        if (this.#onBatch === null) throw new Error('The flow was stopped.');
+        return {
+          read: this.#read.length,
+          written: this.written.length,
+          malformed,
+          dropped: 0,
+          readBytes: bytesOf(this.#read),
+          writtenBytes: bytesOf(this.written),
+        };
       },
-      counters: () => ({
-        read: 0,
-        written: this.written.length,
-        malformed: 0,
-        dropped: 0,
-        readBytes,
-        writtenBytes: this.written.reduce((sum, packet) => sum + packet.byteLength, 0),
-      }),
       stop: () => {
         this.#onBatch = null;
       },
@@ -112,6 +121,7 @@ export class MemoryVirtualInterface implements VirtualInterface {
     const slot = this.#free.shift();
     const buffer = slot === undefined ? undefined : this.#slots[slot];
     if (slot === undefined || buffer === undefined) return false;
+    this.#read.push(...packets);
     const ends = new Uint32Array(packets.length);
     let offset = tableBytes;
     packets.forEach((packet, index) => {
@@ -154,4 +164,14 @@ export class MemoryVirtualInterfaces implements VirtualInterfaceFactory {
   get alive(): MemoryVirtualInterface[] {
     return this.made.filter((device) => !device.isClosed);
   }
+}
+
+/** Whether native code would take it, as far as its version and smallest header say. */
+function isPacket(bytes: Uint8Array): boolean {
+  const version = (bytes[0] ?? 0) >> 4;
+  return (version === 4 && bytes.byteLength >= 20) || (version === 6 && bytes.byteLength >= 40);
+}
+
+function bytesOf(packets: readonly Uint8Array[]): number {
+  return packets.reduce((sum, packet) => sum + packet.byteLength, 0);
 }
