@@ -52,7 +52,7 @@ const screen: readonly Prerequisite[] = [
 
 const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
   lint: [],
-  unit: [],
+  unit: [program('python3', 'python3'), program('unshare', 'util-linux'), program('setpriv', 'util-linux')],
   netns: [...network, program('tcpdump', 'tcpdump')],
   bus: [...network, ...bus, file('/usr/lib/python3/dist-packages/dbusmock', 'python3-dbusmock')],
   desktop: [...network, ...electron, ...bus, ...screen],

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { EndpointEvent, EndpointListener, EndpointOptions } from '../binding.d.ts';
+import { native } from '../load.ts';
+
+type Kind = EndpointEvent['kind'];
+type EventOf<K extends Kind> = Extract<EndpointEvent, { kind: K }>;
+
+/** A listener in a directory of its own that remembers its events; gone with `using`. */
+export class TestEndpoint implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'sallyport-endpoint-'));
+  readonly path = join(this.directory, 'test.sock');
+  readonly #events: { [K in Kind]: EventOf<K>[] } = {
+    connection: [],
+    frame: [],
+    closed: [],
+    refused: [],
+    failed: [],
+  };
+  readonly #listener: EndpointListener;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(options: Partial<EndpointOptions> = {}, onEvent?: (event: EndpointEvent) => void) {
+    this.#listener = native().EndpointListener.listen(
+      { ...defaults, path: this.path, ...options },
+      (event) => {
+        const same: EndpointEvent[] = this.#events[event.kind];
+        same.push(event);
+        onEvent?.(event);
+        for (const watcher of this.#watchers) watcher();
+      },
+    );
+  }
+
+  get listener(): EndpointListener {
+    return this.#listener;
+  }
+
+  /** All events of a kind so far, in order. */
+  of<K extends Kind>(kind: K): readonly EventOf<K>[] {
+    return this.#events[kind];
+  }
+
+  /** Payloads of all frames, as text. */
+  get texts(): string[] {
+    return this.of('frame').map((frame) => frame.data.toString());
+  }
+
+  /** Waits for the event of a kind with that number, the first being 1. */
+  async event<K extends Kind>(kind: K, number = 1, timeout = 5000): Promise<EventOf<K>> {
+    const { promise, resolve, reject } = Promise.withResolvers<EventOf<K>>();
+    const look = (): void => {
+      const found = this.of(kind)[number - 1];
+      if (found !== undefined) resolve(found);
+    };
+    const timer = setTimeout(() => {
+      reject(new Error(`No ${kind} number ${String(number)} in ${String(timeout)} ms`));
+    }, timeout);
+    this.#watchers.add(look);
+    look();
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#watchers.delete(look);
+    }
+  }
+
+  /** A client in this process that is connected. */
+  async connect(): Promise<net.Socket> {
+    const socket = net.connect(this.path);
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+const defaults: Omit<EndpointOptions, 'path'> = {
+  mode: 0o600,
+  maxFrameBytes: 65_536,
+  maxConnections: 16,
+  maxQueuedBytes: 65_536,
+  handshakeTimeoutMs: 5000,
+  requireSameNamespaces: true,
+};
+
+/** A frame as it goes over the wire. */
+export function frame(payload: string | Uint8Array): Buffer {
+  const body = Buffer.from(payload);
+  const header = Buffer.alloc(4);
+  header.writeUInt32BE(body.length);
+  return Buffer.concat([header, body]);
+}
+
+/** Resolves with everything that comes until the other end closes. */
+export async function received(socket: net.Socket): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  socket.on('data', (part: Buffer) => parts.push(part));
+  if (!socket.closed) await once(socket, 'close');
+  return Buffer.concat(parts);
+}
+
+/** Runs a client written in Python, which can do to a socket what Node cannot. */
+export async function python(script: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('python3', ['-c', script, ...args], { timeout: 20_000 });
+  return stdout.trim();
+}
+
+/** The beginning of such a client; its first argument is the socket's path. */
+export const connectInPython = `
+import array, os, socket, struct, sys, time
+peer = socket.socket(socket.AF_UNIX)
+peer.connect(sys.argv[1])
+`;
+
+/** How many descriptors this process has open. */
+export function descriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
