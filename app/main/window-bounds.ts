@@ -10,7 +10,7 @@ export const windowBoundsSchema = z.strictObject({
 });
 export type WindowBounds = z.infer<typeof windowBoundsSchema>;
 
-export const defaultSize = { width: 980, height: 720 } as const;
+export const defaultSize = { width: 980, height: 740 } as const;
 export const minimumSize = { width: 720, height: 500 } as const;
 
 /**

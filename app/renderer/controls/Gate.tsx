@@ -2,7 +2,7 @@ import type { Tone } from '../features/connection/describe-session.ts';
 import './gate.css';
 
 /** The product's sign: a gate in a wall. Its portcullis is down while nothing passes and up while it does. */
-export function Gate({ tone, size = 96 }: { readonly tone: Tone; readonly size?: number }) {
+export function Gate({ tone, size = 88 }: { readonly tone: Tone; readonly size?: number }) {
   return (
     <svg
       className="gate"

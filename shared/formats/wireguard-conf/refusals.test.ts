@@ -261,7 +261,7 @@ describe('what parseWireGuardConf refuses', () => {
 
   it('says what to do about a script, in the words of the command line', () => {
     expect(refusal(withInterface('MTU = 1420', 'PostUp = reboot')).message).toBe(
-      'home.conf:4: PostUp is never run. Remove the line, or import with --without-scripts.',
+      'home.conf:4: PostUp is never run. Remove the line, or import the file without its scripts.',
     );
   });
 

@@ -81,7 +81,7 @@ export function readSections(
         problems.add(
           'scriptRefused',
           line,
-          `${key} is never run. Remove the line, or import with --without-scripts.`,
+          `${key} is never run. Remove the line, or import the file without its scripts.`,
         );
       return;
     }
