@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { findAgent, startAgent, type AgentSituation } from './password-agent.ts';
 
 const atTerminal: AgentSituation = {
@@ -57,6 +59,23 @@ describe('a running agent', () => {
     );
     await agent.stop();
     expect(await readFile(join(directory, 'end'), 'utf8')).toBe('ended\n');
+  });
+
+  it('does not outlive a program that a signal ends', async () => {
+    await install(`echo $$ > '${directory}/pid'`, 'exec 3>&-', 'while :; do sleep 0.05; done');
+    const module = new URL('password-agent.ts', import.meta.url).href;
+    const script = `import(${JSON.stringify(module)}).then(async ({ startAgent }) => {
+      await startAgent(${JSON.stringify(program)});
+      process.kill(process.pid, 'SIGTERM');
+      setInterval(() => undefined, 1000);
+    });`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' });
+    const [, signal] = await once(child, 'exit');
+    expect(signal).toBe('SIGTERM');
+    const pid = Number(await readFile(join(directory, 'pid'), 'utf8'));
+    await vi.waitFor(() => {
+      expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    }, 3000);
   });
 
   it.each([

@@ -7,6 +7,8 @@ import type { Agent } from './host.ts';
 /** Longest wait for the agent to register itself, and for its end; milliseconds. */
 const patience = 3000;
 
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 export interface AgentSituation {
   readonly uid: number;
   readonly stdinIsTTY: boolean;
@@ -44,13 +46,24 @@ export async function startAgent(path: string): Promise<Agent> {
   const child = spawn(path, ['--notify-fd', '3', '--fallback', '--process', String(process.pid)], {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
   });
+  // It would go on asking after this process has been ended by a signal.
+  const onSignal = (signal: NodeJS.Signals) => {
+    child.kill();
+    forget();
+    process.kill(process.pid, signal);
+  };
   const onExit = () => child.kill();
+  const forget = () => {
+    process.off('exit', onExit);
+    for (const signal of endingSignals) process.off(signal, onSignal);
+  };
   process.on('exit', onExit);
+  for (const signal of endingSignals) process.on(signal, onSignal);
   await registered(child);
   return {
     stop: async () => {
-      process.off('exit', onExit);
       await ended(child);
+      forget();
     },
   };
 }
