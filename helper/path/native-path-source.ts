@@ -13,6 +13,7 @@ export class NativePathSource implements PathSource {
   routes(): ReturnType<PathSource['routes']> {
     return native()
       .routes({ table: mainTable })
+      .filter((route) => route.kind === 'unicast')
       .map((route) => ({
         destination: route.destination,
         interfaceIndex: route.interfaceIndex,

@@ -2,7 +2,12 @@ import { invalidPath, type NetworkPath } from '@sallyport/shared/provider/networ
 
 /** What the kernel says about links and routes; native code on the real system. */
 export interface PathSource {
-  links(): readonly { readonly index: number; readonly name: string; readonly mtu: number; readonly up: boolean }[];
+  links(): readonly {
+    readonly index: number;
+    readonly name: string;
+    readonly mtu: number;
+    readonly up: boolean;
+  }[];
   /** Routes of the main table. */
   routes(): readonly {
     readonly destination: string;
@@ -10,7 +15,7 @@ export interface PathSource {
     readonly metric: number;
     readonly family: 4 | 6;
   }[];
-  /** Calls back after a change until the returned function is called. */
+  /** Calls back after each later change, never at once, until the returned function is called. */
   onChange(listener: () => void): () => void;
 }
 
@@ -54,13 +59,14 @@ export class PathMonitor {
   constructor(source: PathSource, isOurs: (name: string) => boolean, changed: (path: NetworkPath) => void) {
     this.#source = source;
     this.#isOurs = isOurs;
-    this.#path = pathOf(source, isOurs);
+    // Listens before it looks, so that no change falls between the two.
     this.#stop = source.onChange(() => {
       const path = pathOf(this.#source, this.#isOurs);
       if (samePath(path, this.#path)) return;
       this.#path = path;
       changed(path);
     });
+    this.#path = pathOf(source, isOurs);
   }
 
   get path(): NetworkPath {
