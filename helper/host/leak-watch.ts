@@ -2,19 +2,22 @@ import { createHook } from 'node:async_hooks';
 import { currentProvider, type ProviderOwner } from './provider-scope.ts';
 
 /** Resources that go on by themselves; requests and ticks end on their own and do not count. */
-const lasting: Readonly<Record<string, string>> = {
-  Timeout: 'timer',
-  TCPWRAP: 'TCP socket',
-  TCPSERVERWRAP: 'TCP server',
-  TLSWRAP: 'TLS socket',
-  UDPWRAP: 'UDP socket',
-  PIPEWRAP: 'Unix socket',
-  PIPESERVERWRAP: 'Unix server',
-  WORKER: 'worker',
-  PROCESSWRAP: 'child process',
-  FSEVENTWRAP: 'file watcher',
-  SIGNALWRAP: 'signal handler',
-};
+const lasting: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    Timeout: 'timer',
+    TCPWRAP: 'TCP socket',
+    TCPSERVERWRAP: 'TCP server',
+    TLSWRAP: 'TLS socket',
+    UDPWRAP: 'UDP socket',
+    PIPEWRAP: 'Unix socket',
+    PIPESERVERWRAP: 'Unix server',
+    WORKER: 'worker',
+    PROCESSWRAP: 'child process',
+    FSEVENTWRAP: 'file watcher',
+    STATWATCHER: 'file watcher',
+    SIGNALWRAP: 'signal handler',
+  }),
+);
 
 /**
  * Knows what each provider instance left running (contract L5).
@@ -30,7 +33,7 @@ export class LeakWatch {
   constructor() {
     createHook({
       init: (id, type) => {
-        const kind = lasting[type];
+        const kind = lasting.get(type);
         const owner = kind === undefined ? null : currentProvider();
         if (kind === undefined || owner === null || !this.#resources.has(owner)) return;
         this.#resources.get(owner)?.set(id, kind);

@@ -21,13 +21,13 @@ export class ProviderRegistry {
    * Imports every module the manifest names.
    *
    * @param base URL of the folder that the manifest's module paths start from
-   * @throws {SystemExtensionError} `validationFailed` when an export is missing or no provider class,
+   * @throws {SystemExtensionError} `validationFailed` when a module cannot be loaded or its export is no provider class,
    * `duplicateExtensionIdentifer` when two share an identifier
    */
   static async load(manifest: ExtensionManifest, base: URL): Promise<ProviderRegistry> {
     const registry = new ProviderRegistry();
     for (const declared of manifest.providerClasses['packet-tunnel'] ?? []) {
-      const module: unknown = await import(new URL(declared.module, base).href);
+      const module = await importModule(declared.module, base);
       const value: unknown =
         typeof module === 'object' && module !== null ? Reflect.get(module, declared.export) : undefined;
       if (!isPacketTunnelProviderClass(value)) {
@@ -57,16 +57,19 @@ export class ProviderRegistry {
 
   /** Found and active instances of an identifier (contract L9). */
   registration(identifier: string, type: ProviderType): Registration {
+    const found = type === 'packet-tunnel' && this.#packetTunnels.has(identifier);
     return {
       identifier,
       type,
-      found: type === 'packet-tunnel' && this.#packetTunnels.has(identifier) ? 1 : 0,
-      active: this.#active.get(identifier) ?? 0,
+      found: found ? 1 : 0,
+      active: found ? (this.#active.get(identifier) ?? 0) : 0,
     };
   }
 
   registrations(): Registration[] {
-    return [...this.#packetTunnels.keys()].map((identifier) => this.registration(identifier, 'packet-tunnel'));
+    return [...this.#packetTunnels.keys()].map((identifier) =>
+      this.registration(identifier, 'packet-tunnel'),
+    );
   }
 
   /** Counts an instance as active until the returned function is called. */
@@ -84,6 +87,19 @@ export class ProviderRegistry {
 /** `Found N (M active) registrations for ID (TYPE)`, as the log and `extension list` say it. */
 export function describeRegistration({ found, active, identifier, type }: Registration): string {
   return `Found ${String(found)} (${String(active)} active) registrations for ${identifier} (${type})`;
+}
+
+async function importModule(path: string, base: URL): Promise<unknown> {
+  try {
+    const module: unknown = await import(new URL(path, base).href);
+    return module;
+  } catch (error) {
+    throw new SystemExtensionError(
+      'validationFailed',
+      `The provider module ${path} could not be loaded. Correct the manifest or the module.`,
+      { cause: error },
+    );
+  }
 }
 
 function isPacketTunnelProviderClass(value: unknown): value is PacketTunnelProviderClass {
