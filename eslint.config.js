@@ -49,14 +49,14 @@ const layerPolicies = [
   ...outsidePolicies,
 ];
 
-/** A unit test may also use the rest of its workspace, and all of `shared`. */
+/** A unit test may also use the rest of its workspace, all of `shared`, and what builds and drives tests. */
 const testPolicies = [
   ...Object.keys(layers).map((from) => {
     const [workspace = ''] = from.split('/');
-    return mayImport(
-      from,
-      Object.keys(layers).filter((to) => to.split('/')[0] === workspace || to.startsWith('shared/')),
+    const near = Object.keys(layers).filter(
+      (to) => to.split('/')[0] === workspace || to.startsWith('shared/'),
     );
+    return mayImport(from, [...near, ...outside]);
   }),
   ...outsidePolicies,
 ];

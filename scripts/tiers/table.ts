@@ -6,7 +6,6 @@ import { MissingPrerequisite } from '../../test/rig/missing-prerequisite.ts';
 import { buildNative } from '../build-native.ts';
 import { checkContract } from '../contract.ts';
 import { lint } from '../lint.ts';
-import { packageApp } from '../package.ts';
 import { ensurePrerequisites } from '../prerequisites.ts';
 import { runCargoTests, runVitest } from './runners.ts';
 import type { Tally } from './tally.ts';
@@ -61,7 +60,9 @@ async function desktop(patterns: readonly string[]): Promise<Tally> {
   }
   await ensurePrerequisites('desktop');
   await buildNative();
-  // Below /tmp, because an ordinary user runs it and may not be let into the source tree.
+  // Loaded only here: electron-builder is slow to start.
+  const { packageApp } = await import('../package.ts');
+  // Below /tmp: an ordinary user runs it, who may not be let into the source tree.
   const output = await mkdtemp(join(tmpdir(), 'sallyport-desktop-'));
   try {
     await chmod(output, 0o755);
