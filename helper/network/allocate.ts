@@ -44,7 +44,9 @@ export function allocate(
       return { fwmark: number, table: number, priority };
     }
   }
-  throw new RangeError('All 4096 routing tables for tunnels are in use. Disconnect tunnels that nobody needs.');
+  throw new RangeError(
+    'All 4096 routing tables for tunnels are in use. Disconnect tunnels that nobody needs.',
+  );
 }
 
 /** The first rule's priority for a session's table. */

@@ -8,7 +8,15 @@ import {
   type RouteChange,
   type RuleChange,
 } from './change.ts';
-import { isSystemError, SystemError, type Link, type NetworkSystem, type RouteFact, type RuleFact } from './system.ts';
+import {
+  isSystemError,
+  SystemError,
+  type Link,
+  type NetworkSystem,
+  type RouteFact,
+  type RuleFact,
+  type SystemErrorCode,
+} from './system.ts';
 
 const nothing: Before = { was: 'nothing' };
 const same: Before = { was: 'same' };
@@ -20,7 +28,9 @@ const same: Before = { was: 'same' };
  */
 export async function inspect(system: NetworkSystem, changes: readonly Change[]): Promise<Before[]> {
   const links = remember(() => system.links());
-  const addresses = rememberEach((index: number, link: InterfaceReference) => system.addresses({ ...link, index }));
+  const addresses = rememberEach((index: number, link: InterfaceReference) =>
+    system.addresses({ ...link, index }),
+  );
   const routes = rememberEach(async (_key: string, route: RouteChange) => {
     const facts = await system.routes(familyOf(route), route.table);
     return new Set(facts.map(routeKey));
@@ -85,7 +95,9 @@ export function beforeReplacement(inspected: Before, previous: Change, previousB
   if (previousBefore.was === 'same') return inspected;
   if (inspected.was === 'value') return inspected.value === valueOf(previous) ? previousBefore : inspected;
   if (inspected.was === 'file') {
-    return previous.kind === 'file' && isOurs(inspected.state, previous, previousBefore) ? previousBefore : inspected;
+    return previous.kind === 'file' && isOurs(inspected.state, previous, previousBefore)
+      ? previousBefore
+      : inspected;
   }
   return inspected.was === 'same' ? same : previousBefore;
 }
@@ -167,7 +179,8 @@ export async function undo(workshop: Workshop, change: Change, before: Before): 
       return 'undone';
     }
     case 'resolved':
-      await unlessGone(system.revertResolved(change.interface));
+      // Without resolved nobody uses what it was told.
+      await unlessGone(system.revertResolved(change.interface), 'UNAVAILABLE');
       return 'undone';
     case 'file':
       return undoFile(workshop, change, before);
@@ -210,7 +223,13 @@ function overwritten(old: Buffer, written: Buffer): Buffer {
 }
 
 function ourFile(change: ChangeOf<'file'>): FileState {
-  return { type: 'file', content: Buffer.from(change.content).toString('base64'), mode: 0o644, uid: 0, gid: 0 };
+  return {
+    type: 'file',
+    content: Buffer.from(change.content).toString('base64'),
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+  };
 }
 
 function holds(state: FileState, content: string): boolean {
@@ -243,11 +262,11 @@ async function writeSysctl({ system, warn }: Workshop, change: ChangeOf<'sysctl'
   }
 }
 
-async function unlessGone(removal: Promise<void>): Promise<void> {
+async function unlessGone(removal: Promise<void>, ...alsoGone: SystemErrorCode[]): Promise<void> {
   try {
     await removal;
   } catch (error) {
-    if (!isSystemError(error, 'NOT_FOUND')) throw error;
+    if (!['NOT_FOUND' as const, ...alsoGone].some((code) => isSystemError(error, code))) throw error;
   }
 }
 
@@ -259,7 +278,10 @@ function valueOf(change: Change): string | null {
 function linkOf(links: readonly Link[], wanted: InterfaceReference): Link {
   const link = links.find((other) => isLink(other, wanted));
   if (link !== undefined) return link;
-  throw new SystemError('NOT_FOUND', `There is no interface ${wanted.name} with index ${String(wanted.index)}.`);
+  throw new SystemError(
+    'NOT_FOUND',
+    `There is no interface ${wanted.name} with index ${String(wanted.index)}.`,
+  );
 }
 
 function isLink(link: InterfaceReference, wanted: InterfaceReference): boolean {
@@ -278,7 +300,14 @@ function wantedRoute(change: RouteChange): RouteFact {
 /** IPv6 hangs routes that lead nowhere on the loopback interface; that is no difference. */
 function routeKey(route: RouteFact): string {
   const { destination, table, type, metric, gateway } = route;
-  return JSON.stringify([destination, table, type, metric, gateway, type === 'unicast' ? route.interface : null]);
+  return JSON.stringify([
+    destination,
+    table,
+    type,
+    metric,
+    gateway,
+    type === 'unicast' ? route.interface : null,
+  ]);
 }
 
 function isRule(fact: RuleFact, wanted: RuleChange): boolean {
@@ -297,7 +326,9 @@ function remember<T>(ask: () => Promise<T>): () => Promise<T> {
   return () => (answer ??= ask());
 }
 
-function rememberEach<K, A, T>(ask: (key: K, argument: A) => Promise<T>): (key: K, argument: A) => Promise<T> {
+function rememberEach<K, A, T>(
+  ask: (key: K, argument: A) => Promise<T>,
+): (key: K, argument: A) => Promise<T> {
   const answers = new Map<K, Promise<T>>();
   return (key, argument) => {
     const known = answers.get(key);

@@ -1,6 +1,13 @@
 import type { CategoryLog } from '../log/logger.ts';
 import { beforeReplacement, inspect, make, undo, type Workshop } from './apply-change.ts';
-import { describe, outlivesReboot, placeOf, type Before, type Change, type InterfaceReference } from './change.ts';
+import {
+  describe,
+  outlivesReboot,
+  placeOf,
+  type Before,
+  type Change,
+  type InterfaceReference,
+} from './change.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import { difference, type Step } from './plan.ts';
 import { isSystemError, SystemError, type NetworkSystem } from './system.ts';
@@ -40,7 +47,12 @@ export class ChangeSet {
   #made = new Map<string, Made>();
 
   /** @param temporary a path beside a file, always the same, that nobody else uses */
-  constructor(system: NetworkSystem, journal: Journal, temporary: (path: string) => string, log: CategoryLog) {
+  constructor(
+    system: NetworkSystem,
+    journal: Journal,
+    temporary: (path: string) => string,
+    log: CategoryLog,
+  ) {
     this.#system = system;
     this.#journal = journal;
     this.#log = log;
@@ -122,7 +134,8 @@ export class ChangeSet {
         const outcome = await undo(this.#workshop, entry.change, entry.before);
         undone.push(entry.id);
         const place = placeOf(entry.change);
-        if (outcome === 'kept' && places.filter((other) => other === place).length === 1) this.#logKept(entry.change);
+        if (outcome === 'kept' && places.filter((other) => other === place).length === 1)
+          this.#logKept(entry.change);
       } catch (error) {
         this.#log('error', `${describe(entry.change)} could not be undone: ${messageOf(error)}`, {
           session: entry.session,
@@ -151,7 +164,10 @@ export class ChangeSet {
   }
 
   /** Looks at what is there, and puts it with the change into the journal. */
-  async #announce(steps: readonly Step[], wanted: readonly OwnedChange[]): Promise<ReadonlyMap<string, Made>> {
+  async #announce(
+    steps: readonly Step[],
+    wanted: readonly OwnedChange[],
+  ): Promise<ReadonlyMap<string, Made>> {
     const arrivals = steps.filter((step) => step.do !== 'remove');
     const owners = new Map(wanted.map((owned) => [placeOf(owned.change), owned.session]));
     const inspected = await inspect(
@@ -168,7 +184,9 @@ export class ChangeSet {
     const ours = planned.filter(({ before }) => before.was !== 'same');
     const numbers = await this.#journal.will(ours);
     const entries = new Map(ours.map((made, index) => [made, numbers[index] ?? null]));
-    return new Map(planned.map((made) => [placeOf(made.change), { ...made, entry: entries.get(made) ?? null }]));
+    return new Map(
+      planned.map((made) => [placeOf(made.change), { ...made, entry: entries.get(made) ?? null }]),
+    );
   }
 
   async #perform(step: Step, arriving: ReadonlyMap<string, Made>): Promise<void> {
@@ -208,7 +226,11 @@ export class ChangeSet {
     }
   }
 
-  async #rollBack(begun: readonly Step[], arriving: ReadonlyMap<string, Made>, reason: unknown): Promise<void> {
+  async #rollBack(
+    begun: readonly Step[],
+    arriving: ReadonlyMap<string, Made>,
+    reason: unknown,
+  ): Promise<void> {
     const stuck = new Set<number>();
     const last = begun.at(-1);
     for (const step of begun.toReversed()) {

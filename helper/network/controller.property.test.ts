@@ -6,7 +6,14 @@ import type { SystemNetworkController } from './controller.ts';
 import { MemoryNetworkSystem } from './memory-system.ts';
 import { unmanagedByNetworkManager } from './network-manager.ts';
 import { SystemError } from './system.ts';
-import { MemoryJournalStorage, routesTo, sessionOf, settingsOf, startController, textFile } from './testing.ts';
+import {
+  MemoryJournalStorage,
+  routesTo,
+  sessionOf,
+  settingsOf,
+  startController,
+  textFile,
+} from './testing.ts';
 
 const resolvConf = '/etc/resolv.conf';
 const hostChange = unmanagedByNetworkManager('com.example.tunnel', 'sp');
@@ -20,9 +27,19 @@ interface Surroundings {
 
 type Trouble = { readonly kind: 'none' } | { readonly kind: 'error' | 'death'; readonly at: number };
 type Command =
-  | { readonly do: 'apply'; readonly session: 0 | 1; readonly settings: ResolvedNetworkSettings | null; readonly trouble: Trouble }
+  | {
+      readonly do: 'apply';
+      readonly session: 0 | 1;
+      readonly settings: ResolvedNetworkSettings | null;
+      readonly trouble: Trouble;
+    }
   | { readonly do: 'clear'; readonly session: 0 | 1; readonly trouble: Trouble }
-  | { readonly do: 'overtake'; readonly session: 0 | 1; readonly settings: ResolvedNetworkSettings; readonly by: ResolvedNetworkSettings | null };
+  | {
+      readonly do: 'overtake';
+      readonly session: 0 | 1;
+      readonly settings: ResolvedNetworkSettings;
+      readonly by: ResolvedNetworkSettings | null;
+    };
 
 const surroundings: fc.Arbitrary<Surroundings> = fc.record({
   file: fc.constantFrom('file', 'symlink', 'mount', 'absent'),
@@ -31,7 +48,14 @@ const surroundings: fc.Arbitrary<Surroundings> = fc.record({
   reversePath: fc.constantFrom('0', '1', '2'),
 });
 
-const route4 = fc.constantFrom('0.0.0.0/0', '0.0.0.0/1', '128.0.0.0/1', '10.0.0.0/8', '10.1.0.0/16', '192.0.2.0/24');
+const route4 = fc.constantFrom(
+  '0.0.0.0/0',
+  '0.0.0.0/1',
+  '128.0.0.0/1',
+  '10.0.0.0/8',
+  '10.1.0.0/16',
+  '192.0.2.0/24',
+);
 const route6 = fc.constantFrom('::/0', '2000::/3', 'fd00::/8', 'fd00:1::/32');
 const subset = (from: fc.Arbitrary<string>): fc.Arbitrary<{ destination: string }[]> =>
   fc.uniqueArray(from, { maxLength: 3 }).map((routes) => routesTo(...routes));
@@ -74,9 +98,15 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
 );
 const session = fc.constantFrom(0 as const, 1 as const);
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('apply'), session, settings: fc.option(settings), trouble }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('apply'), session, settings: fc.option(settings), trouble }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('clear'), session, trouble }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('overtake'), session, settings, by: fc.option(settings) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('overtake'), session, settings, by: fc.option(settings) }),
+  },
 );
 
 /** A machine whose helper dies with -9 and is started again. */
@@ -177,7 +207,9 @@ async function run(machine: Machine, step: Command): Promise<void> {
   const before = system.snapshot();
   if (step.do === 'overtake') {
     const first = outcomeOf(controller.apply(target, step.settings));
-    const second = outcomeOf(step.by === null ? controller.clear(target.id) : controller.apply(target, step.by));
+    const second = outcomeOf(
+      step.by === null ? controller.clear(target.id) : controller.apply(target, step.by),
+    );
     expect(await first).toBe('canceled');
     await second;
     return;
@@ -196,25 +228,30 @@ async function run(machine: Machine, step: Command): Promise<void> {
 describe('any sequence of settings, stops, failures and deaths', () => {
   it('[F1, M7] fails without a trace, and leaves the system as it was found', async () => {
     await fc.assert(
-      fc.asyncProperty(surroundings, fc.array(command, { maxLength: 8 }), fc.boolean(), async (given, steps, dies) => {
-        const machine = new Machine(given);
-        const untouched = machine.system.snapshot();
-        await machine.start();
-        await machine.controller.setHostChanges([hostChange]);
-        for (const step of steps) await run(machine, step);
-        if (dies) {
-          machine.die();
+      fc.asyncProperty(
+        surroundings,
+        fc.array(command, { maxLength: 8 }),
+        fc.boolean(),
+        async (given, steps, dies) => {
+          const machine = new Machine(given);
+          const untouched = machine.system.snapshot();
           await machine.start();
-        } else {
-          await machine.controller.close();
-          // What a failed clear could not undo waits for the next start.
+          await machine.controller.setHostChanges([hostChange]);
+          for (const step of steps) await run(machine, step);
+          if (dies) {
+            machine.die();
+            await machine.start();
+          } else {
+            await machine.controller.close();
+            // What a failed clear could not undo waits for the next start.
+            machine.die();
+            await machine.start();
+          }
           machine.die();
-          await machine.start();
-        }
-        machine.die();
-        expect(machine.system.snapshot()).toBe(untouched);
-        expect(machine.storage.text).toBe('');
-      }),
+          expect(machine.system.snapshot()).toBe(untouched);
+          expect(machine.storage.text).toBe('');
+        },
+      ),
       { numRuns: 1500 },
     );
   }, 120_000);

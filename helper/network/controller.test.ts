@@ -159,7 +159,10 @@ describe('SystemNetworkController', () => {
     const { controller } = await startController(system, new MemoryJournalStorage(), {
       physicalMtu: () => physicalMtu,
     });
-    await controller.apply(sessionOf('a', 1), settingsOf({ ...split('192.0.2.0/24'), tunnelOverheadBytes: 100 }));
+    await controller.apply(
+      sessionOf('a', 1),
+      settingsOf({ ...split('192.0.2.0/24'), tunnelOverheadBytes: 100 }),
+    );
     await controller.apply(sessionOf('b', 2), settingsOf({ ...split('203.0.113.0/24'), mtu: 1300 }));
     const mtus = async (): Promise<number[]> => (await system.links()).map((link) => link.mtu);
     expect(await mtus()).toEqual([1400, 1300]);
@@ -175,7 +178,10 @@ describe('SystemNetworkController', () => {
     const { controller } = await startController(system, new MemoryJournalStorage());
     const session = sessionOf('a', 1);
     await controller.apply(session, settingsOf(split('192.0.2.0/24')));
-    await controller.apply(session, settingsOf({ ipv4: { addresses: [], includedRoutes: routesTo('192.0.2.0/24') } }));
+    await controller.apply(
+      session,
+      settingsOf({ ipv4: { addresses: [], includedRoutes: routesTo('192.0.2.0/24') } }),
+    );
     expect(await system.routes(4, 254)).toHaveLength(1);
   });
 
@@ -184,7 +190,9 @@ describe('SystemNetworkController', () => {
     const { controller } = await startController(system, new MemoryJournalStorage());
     const start = system.snapshot();
     const servers = async (): Promise<string[]> =>
-      [...((await system.readText(resolvConf)) ?? '').matchAll(/nameserver (\S+)/g)].map((match) => match[1] ?? '');
+      [...((await system.readText(resolvConf)) ?? '').matchAll(/nameserver (\S+)/g)].map(
+        (match) => match[1] ?? '',
+      );
     await controller.apply(sessionOf('a', 1), settingsOf(split('192.0.2.0/24', '10.0.0.1')));
     await controller.apply(sessionOf('b', 2), settingsOf(split('203.0.113.0/24', '10.0.0.2')));
     expect(await servers()).toEqual(['10.0.0.2', '10.0.0.1']);
@@ -206,7 +214,9 @@ describe('SystemNetworkController', () => {
     });
     for (const server of ['10.0.0.1', '10.0.0.2']) {
       await controller.apply(sessionOf('a', 1), settingsOf(settings(server)));
-      expect(await system.readText(resolvConf)).toContain(`nameserver ${server}\nnameserver 192.168.1.1\nsearch corp`);
+      expect(await system.readText(resolvConf)).toContain(
+        `nameserver ${server}\nnameserver 192.168.1.1\nsearch corp`,
+      );
     }
     await controller.clear('a');
     expect(system.snapshot()).toBe(start);
@@ -295,7 +305,10 @@ describe('SystemNetworkController', () => {
     for (const isOurs of [true, false]) {
       const after = newSystem();
       after.sysctls.set('net/ipv4/conf/all/src_valid_mark', '1');
-      after.files.set(resolvConf, isOurs ? (before.files.get(resolvConf) ?? textFile('')) : textFile('other'));
+      after.files.set(
+        resolvConf,
+        isOurs ? (before.files.get(resolvConf) ?? textFile('')) : textFile('other'),
+      );
       const copy = new MemoryJournalStorage();
       copy.text = storage.text;
       const next = await startController(after, copy, { stamp: { boot: 'boot-2', namespace: 'net:[1]' } });

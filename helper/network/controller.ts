@@ -106,7 +106,8 @@ export class SystemNetworkController implements NetworkController {
     this.#changes = new ChangeSet(
       system,
       journal,
-      (path) => resolve(dirname(path), `.${extensionIdentifier}.${path.slice(path.lastIndexOf('/') + 1)}.tmp`),
+      (path) =>
+        resolve(dirname(path), `.${extensionIdentifier}.${path.slice(path.lastIndexOf('/') + 1)}.tmp`),
       log,
     );
   }
@@ -131,7 +132,12 @@ export class SystemNetworkController implements NetworkController {
     for (const [id, table] of this.#allocated) if (id !== sessionId) taken.add(table);
     const own = this.#allocated.get(sessionId);
     if (own !== undefined && this.#held.has(sessionId)) return { fwmark: own, table: own };
-    const { fwmark, table } = allocate(this.#options.extensionIdentifier, sessionId, this.#foreign.rules, taken);
+    const { fwmark, table } = allocate(
+      this.#options.extensionIdentifier,
+      sessionId,
+      this.#foreign.rules,
+      taken,
+    );
     this.#allocated.set(sessionId, table);
     return { fwmark, table };
   }
@@ -250,7 +256,10 @@ export class SystemNetworkController implements NetworkController {
   async #resolver(): Promise<PlanContext['resolver']> {
     if (!(await this.#system.resolvedRuns())) return { resolved: false, resolvConf: true };
     // Programs that resolve names themselves read the file, so it must lead to resolved or to the tunnel.
-    return { resolved: true, resolvConf: !leadsToResolved(await this.#system.readText(this.#options.resolvConf)) };
+    return {
+      resolved: true,
+      resolvConf: !leadsToResolved(await this.#system.readText(this.#options.resolvConf)),
+    };
   }
 
   /** Whether an interface checks strictly; the greater of its own value and the one for all counts. */
@@ -267,10 +276,16 @@ export class SystemNetworkController implements NetworkController {
   /** All that is to hold, with what several sessions share in it once. */
   async #compose(held: ReadonlyMap<string, Held>, host: readonly Change[]): Promise<OwnedChange[]> {
     const wanted = composeWithoutResolvConf(held, host);
-    const wishes = [...held.values()].flatMap(({ plan }) => (plan.resolvConf === null ? [] : [plan.resolvConf]));
+    const wishes = [...held.values()].flatMap(({ plan }) =>
+      plan.resolvConf === null ? [] : [plan.resolvConf],
+    );
     if (wishes.length === 0) return wanted;
     const { resolvConf, extensionIdentifier } = this.#options;
-    const content = renderResolvConf(wishes.toReversed(), await this.#originalResolvConf(), extensionIdentifier);
+    const content = renderResolvConf(
+      wishes.toReversed(),
+      await this.#originalResolvConf(),
+      extensionIdentifier,
+    );
     if (content === null) return wanted;
     return [...wanted, { session: null, change: { kind: 'file', path: resolvConf, content, reload: null } }];
   }
@@ -372,7 +387,9 @@ function composeWithoutResolvConf(held: ReadonlyMap<string, Held>, host: readonl
   }
   return [
     ...[...shared.values()].map((change): OwnedChange => ({ session: null, change })),
-    ...[...held].flatMap(([session, { plan }]) => plan.changes.map((change): OwnedChange => ({ session, change }))),
+    ...[...held].flatMap(([session, { plan }]) =>
+      plan.changes.map((change): OwnedChange => ({ session, change })),
+    ),
   ];
 }
 

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
-import { chmod, lstat, mkdir, open, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { IPFamily } from '@sallyport/shared/formats/cidr.ts';
-import { atomicWrite } from '../files/atomic-write.ts';
 import type { CategoryLog } from '../log/logger.ts';
+import { isErrno } from './linux-files.ts';
 
 /** What an extension holds of the routing that all extensions of a machine share. */
 export interface ExtensionClaim {
@@ -71,8 +71,11 @@ export class ClaimFiles implements ExtensionClaims {
       full: [...claim.full],
       tables: [...claim.tables],
     };
-    await atomicWrite(this.#path(), JSON.stringify(content), 0o644);
-    await chmod(this.#path(), 0o644);
+    // No name of chance: what a death in mid-write leaves is found and removed by the next start.
+    await rm(this.#temporary(), { force: true });
+    await using file = await open(this.#temporary(), 'wx', 0o644);
+    await file.writeFile(JSON.stringify(content));
+    await rename(this.#temporary(), this.#path());
   }
 
   async others(): Promise<ForeignClaim[]> {
@@ -81,7 +84,7 @@ export class ClaimFiles implements ExtensionClaims {
       await refuseForeign(this.#directory);
       names = await readdir(this.#directory);
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return [];
+      if (isErrno(error, 'ENOENT')) return [];
       throw error;
     }
     const claims: ForeignClaim[] = [];
@@ -96,7 +99,7 @@ export class ClaimFiles implements ExtensionClaims {
   }
 
   async withdraw(): Promise<void> {
-    await rm(this.#path(), { force: true });
+    for (const path of [this.#path(), this.#temporary()]) await rm(path, { force: true });
     // Other extensions' claims keep the one directory, sockets the other.
     await removeIfEmpty(this.#directory);
     await removeIfEmpty(dirname(this.#directory));
@@ -104,6 +107,10 @@ export class ClaimFiles implements ExtensionClaims {
 
   #path(): string {
     return join(this.#directory, `${this.#identifier}.json`);
+  }
+
+  #temporary(): string {
+    return join(this.#directory, `.${this.#identifier}.tmp`);
   }
 
   async #read(path: string): Promise<z.infer<typeof claimSchema> | null> {
@@ -115,7 +122,7 @@ export class ClaimFiles implements ExtensionClaims {
       if (parsed.success) return parsed.data;
       throw new Error('it is not a claim');
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return null;
+      if (isErrno(error, 'ENOENT')) return null;
       this.#log('warning', `${path} is ignored: ${error instanceof Error ? error.message : String(error)}`);
       return null;
     }
@@ -123,9 +130,11 @@ export class ClaimFiles implements ExtensionClaims {
 }
 
 async function removeIfEmpty(directory: string): Promise<void> {
-  await rmdir(directory).catch((error: unknown) => {
-    if (!hasCode(error, 'ENOTEMPTY') && !hasCode(error, 'ENOENT')) throw error;
-  });
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY', 'ENOENT', 'EBUSY')) throw error;
+  }
 }
 
 /** What others can write to could be made to name any extension as the holder of the routes. */
@@ -143,11 +152,7 @@ async function startOf(pid: number): Promise<string | null> {
     // The second field is the program's name in brackets, and may hold anything.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
   } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return null;
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return null;
     throw error;
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

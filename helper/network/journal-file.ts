@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { open, readFile, readlink } from 'node:fs/promises';
-import { atomicWrite } from '../files/atomic-write.ts';
+import { open, readFile, readlink, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { JournalStorage, SystemStamp } from './journal.ts';
 
 /** The journal in a file of a directory that only root may enter. */
@@ -28,8 +28,18 @@ export class JournalFile implements JournalStorage {
     if (durable) await file.datasync();
   }
 
-  replace(text: string): Promise<void> {
-    return atomicWrite(this.#path, text);
+  async replace(text: string): Promise<void> {
+    // Always the same name, so that nothing piles up where helpers die in between.
+    const temporary = `${this.#path}.tmp`;
+    await rm(temporary, { force: true });
+    {
+      await using file = await open(temporary, 'wx', 0o600);
+      await file.writeFile(text);
+      await file.sync();
+    }
+    await rename(temporary, this.#path);
+    await using directory = await open(dirname(this.#path), 'r');
+    await directory.sync();
   }
 }
 

@@ -58,7 +58,9 @@ describe('Journal', () => {
       const torn = new MemoryJournalStorage();
       torn.text = whole.slice(0, length);
       const expected = [firstLength, secondLength, whole.length].filter((end) => length >= end).length;
-      expect(addresses(await open(torn))).toEqual(['10.0.0.1/32', '10.0.0.2/32', '10.0.0.3/32'].slice(0, expected));
+      expect(addresses(await open(torn))).toEqual(
+        ['10.0.0.1/32', '10.0.0.2/32', '10.0.0.3/32'].slice(0, expected),
+      );
     }
   });
 

@@ -84,13 +84,17 @@ export class Journal {
     const text = await storage.read();
     const lines = text.split('\n');
     const torn = lines.pop() ?? '';
-    if (torn !== '') log('notice', 'The network journal ends in the middle of a line, which was never acted on.');
+    if (torn !== '')
+      log('notice', 'The network journal ends in the middle of a line, which was never acted on.');
     const pending = new Map<number, JournalEntry>();
     let last = 0;
     for (const [index, line] of lines.entries()) {
       const parsed = lineSchema.safeParse(parseJson(line));
       if (!parsed.success) {
-        log('error', `Line ${String(index + 1)} of the network journal cannot be read; what it tells is not undone.`);
+        log(
+          'error',
+          `Line ${String(index + 1)} of the network journal cannot be read; what it tells is not undone.`,
+        );
       } else if (parsed.data.op === 'will') {
         const { op: _, ...entry } = parsed.data;
         pending.set(entry.id, entry);
@@ -120,7 +124,11 @@ export class Journal {
    * @returns a number for each, in order
    */
   async will(
-    announced: readonly { readonly session: string | null; readonly change: Change; readonly before: Before }[],
+    announced: readonly {
+      readonly session: string | null;
+      readonly change: Change;
+      readonly before: Before;
+    }[],
   ): Promise<number[]> {
     if (announced.length === 0) return [];
     const entries = announced.map(({ session, change, before }): JournalEntry => {

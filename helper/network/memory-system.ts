@@ -29,10 +29,13 @@ export class MemoryNetworkSystem implements NetworkSystem {
 
   /** All that could be left behind, in an order of its own. */
   snapshot(): string {
-    const sorted = (entries: Iterable<unknown>): string[] => [...entries].map((entry) => JSON.stringify(entry)).sort();
+    const sorted = (entries: Iterable<unknown>): string[] =>
+      [...entries].map((entry) => JSON.stringify(entry)).sort();
     return JSON.stringify(
       {
-        links: sorted([...this.#links.values()].map((link) => ({ ...link, addresses: link.addresses.toSorted() }))),
+        links: sorted(
+          [...this.#links.values()].map((link) => ({ ...link, addresses: link.addresses.toSorted() })),
+        ),
         routes: sorted(this.#routes.values()),
         rules: sorted(this.#rules.values()),
         sysctls: sorted(this.sysctls),
@@ -123,7 +126,8 @@ export class MemoryNetworkSystem implements NetworkSystem {
         throw new SystemError('FAILED', `${route.destination} has host bits.`);
       }
       const place = routePlace(fact);
-      if (this.#routes.has(place)) throw new SystemError('EXISTS', `A route to ${route.destination} is there.`);
+      if (this.#routes.has(place))
+        throw new SystemError('EXISTS', `A route to ${route.destination} is there.`);
       this.#routes.set(place, { ...fact, family: parseCIDR(route.destination).family });
     });
   }
@@ -249,7 +253,8 @@ export class MemoryNetworkSystem implements NetworkSystem {
 
   #flushRoutes(index: number, family: IPFamily | null): void {
     for (const [place, route] of this.#routes) {
-      if (route.interface === index && (family === null || route.family === family)) this.#routes.delete(place);
+      if (route.interface === index && (family === null || route.family === family))
+        this.#routes.delete(place);
     }
   }
 }

@@ -12,12 +12,19 @@ export const networkManagerDirectory = '/run/NetworkManager';
  */
 export function unmanagedByNetworkManager(extension: string, interfacePrefix: string): ChangeOf<'file'> {
   if (!/^[A-Za-z0-9.-]+$/.test(extension) || !/^[A-Za-z0-9_-]+$/.test(interfacePrefix)) {
-    throw new TypeError(`"${extension}" and "${interfacePrefix}" must not hold characters with a meaning of their own.`);
+    throw new TypeError(
+      `"${extension}" and "${interfacePrefix}" must not hold characters with a meaning of their own.`,
+    );
   }
   return {
     kind: 'file',
     path: `${networkManagerDirectory}/conf.d/90-${extension}.conf`,
-    content: [`[device-${extension}]`, `match-device=interface-name:${interfacePrefix}*`, 'managed=0', ''].join('\n'),
+    content: [
+      `[device-${extension}]`,
+      `match-device=interface-name:${interfacePrefix}*`,
+      'managed=0',
+      '',
+    ].join('\n'),
     reload: 'networkManager',
   };
 }

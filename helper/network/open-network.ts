@@ -47,7 +47,12 @@ export async function openNetwork(options: OpenNetworkOptions): Promise<SessionN
   const stamp = await currentStamp();
   const controller: NetworkController = new SystemNetworkController({
     system: new NativeNetworkSystem({ ...native(), ...noServices }),
-    journal: await Journal.open(new JournalFile(join(stateDirectory, 'network.journal')), stamp, extensionIdentifier, log),
+    journal: await Journal.open(
+      new JournalFile(join(stateDirectory, 'network.journal')),
+      stamp,
+      extensionIdentifier,
+      log,
+    ),
     claims: new ClaimFiles(claimsDirectory, extensionIdentifier, stamp.namespace, log),
     extensionIdentifier,
     resolvConf: '/etc/resolv.conf',

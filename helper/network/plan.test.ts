@@ -90,7 +90,11 @@ describe('planNetwork', () => {
 
   it('puts split routes into the main table without rules', () => {
     expect(
-      words(plan({ ipv4: { addresses: ['10.0.0.2/24'], includedRoutes: routesTo('10.0.0.0/24', '192.0.2.0/24') } })),
+      words(
+        plan({
+          ipv4: { addresses: ['10.0.0.2/24'], includedRoutes: routesTo('10.0.0.0/24', '192.0.2.0/24') },
+        }),
+      ),
     ).toEqual([
       'net/ipv4/conf/sp7/promote_secondaries=1',
       'mtu 1420',
@@ -120,14 +124,19 @@ describe('planNetwork', () => {
   });
 
   it('loosens a strict reverse path filter', () => {
-    expect(words(plan({ ipv4: ipv4Full }, { strictReversePath: true }))).toContain('net/ipv4/conf/all/rp_filter=2');
+    expect(words(plan({ ipv4: ipv4Full }, { strictReversePath: true }))).toContain(
+      'net/ipv4/conf/all/rp_filter=2',
+    );
   });
 
   it('gives DNS to resolved, to resolv.conf, or to both', () => {
     const dns = { servers: ['10.0.0.53'] };
     const kinds = (resolver: PlanContext['resolver']): [boolean, boolean] => {
       const { changes, resolvConf } = plan({ ipv4: ipv4Full, dns }, { resolver });
-      return [changes.some((change) => change.kind === 'resolved' && change.defaultRoute), resolvConf !== null];
+      return [
+        changes.some((change) => change.kind === 'resolved' && change.defaultRoute),
+        resolvConf !== null,
+      ];
     };
     expect(kinds({ resolved: true, resolvConf: false })).toEqual([true, false]);
     expect(kinds({ resolved: false, resolvConf: true })).toEqual([false, true]);
@@ -186,8 +195,10 @@ describe('difference', () => {
 });
 
 describe('routeClaims', () => {
-  const claims = (settings: Partial<PacketTunnelNetworkSettings>): string[] => routeClaims(settingsOf(settings));
-  const split = (...routes: string[]): string[] => claims({ ipv4: { addresses: [], includedRoutes: routesTo(...routes) } });
+  const claims = (settings: Partial<PacketTunnelNetworkSettings>): string[] =>
+    routeClaims(settingsOf(settings));
+  const split = (...routes: string[]): string[] =>
+    claims({ ipv4: { addresses: [], includedRoutes: routesTo(...routes) } });
 
   it('[M3] two full tunnels conflict, a blocked family is claimed too', () => {
     expect(claimConflict(claims({ ipv4: ipv4Full }), claims({ ipv4: ipv4Full }))).toBe('0.0.0.0/0');

@@ -77,7 +77,8 @@ export function planNetwork(settings: ResolvedNetworkSettings, context: PlanCont
   const rules: Change[] = [];
   for (const family of [4, 6] as const) {
     if (blocked === family) routes.push(blockRoute(family, context.table));
-    if (families[family].usesOwnTable || blocked === family) rules.push(...familyRules(family, settings, context));
+    if (families[family].usesOwnTable || blocked === family)
+      rules.push(...familyRules(family, settings, context));
   }
   const isDefaultRoute = ipv4.isFull || ipv6.isFull;
   const dns = settings.dns === null ? null : tunnelDNS(settings.dns, isDefaultRoute);
@@ -138,9 +139,11 @@ function planFamily(family: IPFamily, settings: ResolvedNetworkSettings, context
   const own = family === 4 ? settings.ipv4 : settings.ipv6;
   if (own === null) return emptyFamily;
   const { interface: link } = context;
-  const addresses = [...new Set(own.addresses)].map(
-    (address): Change => ({ kind: 'address', interface: link, address }),
-  );
+  const addresses = [...new Set(own.addresses)].map((address): Change => ({
+    kind: 'address',
+    interface: link,
+    address,
+  }));
   const { table } = settings.routing;
   if (table === 'off') return { ...emptyFamily, addresses };
   const split = splitRoutes(family, own, settings.tunnelRemoteAddress);
@@ -179,17 +182,15 @@ function ownTableRoutes(
   link: InterfaceReference,
 ): RouteChange[] {
   return [
-    ...split.holes.map(
-      (hole): RouteChange => ({
-        kind: 'route',
-        table,
-        destination: hole.text,
-        type: 'throw',
-        interface: null,
-        gateway: null,
-        metric: holeMetric,
-      }),
-    ),
+    ...split.holes.map((hole): RouteChange => ({
+      kind: 'route',
+      table,
+      destination: hole.text,
+      type: 'throw',
+      interface: null,
+      gateway: null,
+      metric: holeMetric,
+    })),
     ...split.ownTable.map((route) => tunnelRoute(family, route, table, link)),
   ];
 }
@@ -262,12 +263,19 @@ function blockedFamily(
 
 function interfaceSysctls(settings: ResolvedNetworkSettings, context: PlanContext): Change[] {
   const { name } = context.interface;
-  const sysctl = (path: string, value: string): Change => ({ kind: 'sysctl', name: path, value, optional: true });
+  const sysctl = (path: string, value: string): Change => ({
+    kind: 'sysctl',
+    name: path,
+    value,
+    optional: true,
+  });
   return [
     // Without it, removing the first of two addresses in one network removes the second as well.
     ...(settings.ipv4 === null ? [] : [sysctl(`net/ipv4/conf/${name}/promote_secondaries`, '1')]),
     // Where IPv6 is off by default it is so for new interfaces; the tunnel's own needs it.
-    ...(settings.ipv6 === null || !context.hasIPv6 ? [] : [sysctl(`net/ipv6/conf/${name}/disable_ipv6`, '0')]),
+    ...(settings.ipv6 === null || !context.hasIPv6
+      ? []
+      : [sysctl(`net/ipv6/conf/${name}/disable_ipv6`, '0')]),
   ];
 }
 
@@ -303,7 +311,9 @@ function refuseImpossible(settings: ResolvedNetworkSettings): void {
     const texts = [...(own?.addresses ?? []), ...routesOf(own).map((route) => route.destination)];
     const stranger = texts.find((text) => parseCIDR(text).family !== family);
     if (stranger !== undefined) {
-      throw invalid(`${stranger} stands among the IPv${String(family)} settings. Move it to the other family's.`);
+      throw invalid(
+        `${stranger} stands among the IPv${String(family)} settings. Move it to the other family's.`,
+      );
     }
   }
   if (settings.mtu !== null && settings.mtu < minimumMtu && (settings.ipv6?.addresses.length ?? 0) > 0) {

@@ -17,7 +17,8 @@ export function routeClaims(settings: ResolvedNetworkSettings): string[] {
   const claims = new Set<string>();
   const suffix = table === 'auto' ? '' : ` table ${String(table)}`;
   for (const own of [settings.ipv4, settings.ipv6]) {
-    for (const route of own?.includedRoutes ?? []) claims.add(`${networkOf(route.destination).text}${suffix}`);
+    for (const route of own?.includedRoutes ?? [])
+      claims.add(`${networkOf(route.destination).text}${suffix}`);
   }
   if (table === 'auto') {
     const full = ([4, 6] as const).filter(

@@ -59,19 +59,28 @@ describe('splitRoutes', () => {
   });
 
   const network = fc
-    .tuple(fc.integer({ min: 0, max: 0xff }), fc.integer({ min: 0, max: 0xff }), fc.integer({ min: 0, max: 20 }))
+    .tuple(
+      fc.integer({ min: 0, max: 0xff }),
+      fc.integer({ min: 0, max: 0xff }),
+      fc.integer({ min: 0, max: 20 }),
+    )
     .map(([a, b, prefix]) => networkOf(`${String(a)}.${String(b)}.0.0/${String(prefix)}`).text);
 
   it('leaves nothing in the main table that is around something in the own table', () => {
     fc.assert(
-      fc.property(fc.array(network, { maxLength: 12 }), fc.array(network, { maxLength: 6 }), (included, excluded) => {
-        const result = split(included, excluded, '10.1.2.3');
-        for (const main of result.mainTable) {
-          for (const own of result.ownTable) expect(contains(main.destination, own.destination)).toBe(false);
-          for (const hole of result.holes) expect(contains(main.destination, hole)).toBe(false);
-          expect(contains(main.destination, parseCIDR('10.1.2.3/32'))).toBe(false);
-        }
-      }),
+      fc.property(
+        fc.array(network, { maxLength: 12 }),
+        fc.array(network, { maxLength: 6 }),
+        (included, excluded) => {
+          const result = split(included, excluded, '10.1.2.3');
+          for (const main of result.mainTable) {
+            for (const own of result.ownTable)
+              expect(contains(main.destination, own.destination)).toBe(false);
+            for (const hole of result.holes) expect(contains(main.destination, hole)).toBe(false);
+            expect(contains(main.destination, parseCIDR('10.1.2.3/32'))).toBe(false);
+          }
+        },
+      ),
     );
   });
 

@@ -1,4 +1,11 @@
-import { bitsOf, contains, networkOf, parseCIDR, type CIDR, type IPFamily } from '@sallyport/shared/formats/cidr.ts';
+import {
+  bitsOf,
+  contains,
+  networkOf,
+  parseCIDR,
+  type CIDR,
+  type IPFamily,
+} from '@sallyport/shared/formats/cidr.ts';
 import type { IPSettings } from '@sallyport/shared/provider/network-settings.ts';
 
 export interface SplitRoute {
@@ -32,7 +39,11 @@ const shortestNetwork: Readonly<Record<IPFamily, number>> = { 4: 8, 6: 16 };
  *
  * @param remoteAddress the tunnel's far end, if known
  */
-export function splitRoutes(family: IPFamily, settings: IPSettings | null, remoteAddress: string | null): RouteSplit {
+export function splitRoutes(
+  family: IPFamily,
+  settings: IPSettings | null,
+  remoteAddress: string | null,
+): RouteSplit {
   const holes = unique(settings?.excludedRoutes ?? []).map((route) => route.destination);
   const holeTexts = new Set(holes.map((hole) => hole.text));
   const included = unique(settings?.includedRoutes ?? []).filter(
@@ -103,6 +114,9 @@ function bitAt(network: CIDR, depth: number): number {
 }
 
 function unique(routes: IPSettings['includedRoutes']): SplitRoute[] {
-  const split = routes.map((route) => ({ destination: networkOf(route.destination), gateway: route.gateway }));
+  const split = routes.map((route) => ({
+    destination: networkOf(route.destination),
+    gateway: route.gateway,
+  }));
   return [...new Map(split.map((route) => [route.destination.text, route])).values()];
 }

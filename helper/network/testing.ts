@@ -1,5 +1,8 @@
 import { packetTunnelNetworkSettingsSchema } from '@sallyport/shared/provider/network-settings.ts';
-import type { PacketTunnelNetworkSettings, ResolvedNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
+import type {
+  PacketTunnelNetworkSettings,
+  ResolvedNetworkSettings,
+} from '@sallyport/shared/provider/network-settings.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import type { FileState } from './change.ts';
 import { SystemNetworkController, type NetworkControllerOptions, type NetworkSession } from './controller.ts';

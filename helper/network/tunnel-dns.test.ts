@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { DNSSettings } from '@sallyport/shared/provider/network-settings.ts';
 import { settingsOf } from './testing.ts';
-import { leadsToResolved, parseResolvConf, renderResolvConf, resolvedDomains, tunnelDNS } from './tunnel-dns.ts';
+import {
+  leadsToResolved,
+  parseResolvConf,
+  renderResolvConf,
+  resolvedDomains,
+  tunnelDNS,
+} from './tunnel-dns.ts';
 
 function dns(settings: Partial<DNSSettings>): DNSSettings {
   const { dns: resolved } = settingsOf({ dns: { servers: ['10.0.0.53'], ...settings } });
@@ -24,11 +30,18 @@ describe('tunnelDNS', () => {
       matchDomains: ['a.example'],
       searchDomains: ['a.example'],
     });
-    expect(tunnelDNS(dns({ matchDomains: null }), false)).toMatchObject({ isDefault: false, matchDomains: [] });
+    expect(tunnelDNS(dns({ matchDomains: null }), false)).toMatchObject({
+      isDefault: false,
+      matchDomains: [],
+    });
   });
 
   it('searches the own domain first, and match domains unless told otherwise', () => {
-    const settings = { domainName: 'home.example', searchDomains: ['s.example'], matchDomains: ['m.example'] };
+    const settings = {
+      domainName: 'home.example',
+      searchDomains: ['s.example'],
+      matchDomains: ['m.example'],
+    };
     expect(tunnelDNS(dns(settings), false).searchDomains).toEqual(['home.example', 's.example', 'm.example']);
     expect(tunnelDNS(dns({ ...settings, matchDomainsNoSearch: true }), false).searchDomains).toEqual([
       'home.example',
@@ -54,7 +67,11 @@ describe('tunnelDNS', () => {
 
 describe('resolvedDomains', () => {
   it('routes match domains, searches the rest, and takes everything as the default', () => {
-    const settings = dns({ searchDomains: ['s.example'], matchDomains: ['m.example'], matchDomainsNoSearch: true });
+    const settings = dns({
+      searchDomains: ['s.example'],
+      matchDomains: ['m.example'],
+      matchDomainsNoSearch: true,
+    });
     expect(resolvedDomains(tunnelDNS(settings, false))).toEqual([
       { name: 's.example', routingOnly: false },
       { name: 'm.example', routingOnly: true },
@@ -68,7 +85,8 @@ describe('resolvedDomains', () => {
 
 describe('renderResolvConf', () => {
   const original = 'domain old.example\nsearch lan.example # here\nnameserver 192.168.1.1\noptions edns0\n';
-  const lines = (text: string | null): string[] => (text ?? '').split('\n').filter((line) => !line.startsWith('#'));
+  const lines = (text: string | null): string[] =>
+    (text ?? '').split('\n').filter((line) => !line.startsWith('#'));
 
   it('names the tunnel’s servers alone when they are the default', () => {
     const wish = tunnelDNS(dns({ servers: ['10.0.0.53', '10.0.0.54'], searchDomains: ['s.example'] }), true);
@@ -98,14 +116,13 @@ describe('renderResolvConf', () => {
   });
 
   it('puts the newest default session first and names three servers at most', () => {
-    const [a, b] = [['10.0.0.1', '10.0.0.2'], ['10.0.1.1', '10.0.1.2']].map((servers) =>
-      tunnelDNS(dns({ servers, matchDomains: [''] }), false),
-    );
-    expect(a !== undefined && b !== undefined && parseResolvConf(renderResolvConf([b, a], '', 'x') ?? '').servers).toEqual([
-      '10.0.1.1',
-      '10.0.1.2',
-      '10.0.0.1',
-    ]);
+    const [a, b] = [
+      ['10.0.0.1', '10.0.0.2'],
+      ['10.0.1.1', '10.0.1.2'],
+    ].map((servers) => tunnelDNS(dns({ servers, matchDomains: [''] }), false));
+    expect(
+      a !== undefined && b !== undefined && parseResolvConf(renderResolvConf([b, a], '', 'x') ?? '').servers,
+    ).toEqual(['10.0.1.1', '10.0.1.2', '10.0.0.1']);
   });
 });
 

@@ -74,7 +74,11 @@ const maximumServers = 3;
  * @param original text of the file that ours replaces
  * @param owner who to name in the header
  */
-export function renderResolvConf(wishes: readonly TunnelDNS[], original: string, owner: string): string | null {
+export function renderResolvConf(
+  wishes: readonly TunnelDNS[],
+  original: string,
+  owner: string,
+): string | null {
   const defaults = wishes.filter((wish) => wish.isDefault);
   const chosen = defaults.length > 0 ? defaults : wishes.filter((wish) => wish.matchDomains.length > 0);
   if (chosen.length === 0) return null;
@@ -96,9 +100,16 @@ export function renderResolvConf(wishes: readonly TunnelDNS[], original: string,
 
 /** The parts of resolv.conf(5) that matter here; the last `domain` or `search` line wins. */
 export function parseResolvConf(text: string): { servers: string[]; search: string[]; options: string[] } {
-  const result: { servers: string[]; search: string[]; options: string[] } = { servers: [], search: [], options: [] };
+  const result: { servers: string[]; search: string[]; options: string[] } = {
+    servers: [],
+    search: [],
+    options: [],
+  };
   for (const line of text.split('\n')) {
-    const [keyword, ...values] = line.replace(/[#;].*$/, '').trim().split(/\s+/);
+    const [keyword, ...values] = line
+      .replace(/[#;].*$/, '')
+      .trim()
+      .split(/\s+/);
     if (keyword === 'nameserver' && values[0] !== undefined) result.servers.push(values[0]);
     else if (keyword === 'search') result.search = values;
     else if (keyword === 'domain') result.search = values.slice(0, 1);
