@@ -41,6 +41,15 @@ export const tiers: readonly TierDefinition[] = [
       return runVitest('netns', { isPrivate: true, patterns });
     },
   },
+  {
+    name: 'bus',
+    what: 'system services on a bus of their own',
+    run: async (patterns) => {
+      await ensurePrerequisites('bus');
+      await buildNative();
+      return runVitest('bus', { isPrivate: true, patterns });
+    },
+  },
   { name: 'desktop', what: 'the packed application in real Electron', run: desktop },
   {
     name: 'fuzz',
