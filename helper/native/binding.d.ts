@@ -70,7 +70,7 @@ export declare class TunFlow {
   /**
    * Starts reading `tun` into `slots` (1 to 256, not overlapping). `onBatch` is called from the event loop
    * with a slot's number, the count of its packets and their bytes together; `onFailed` once, when the
-   * interface is gone. Neither keeps the process alive; calls that were under way may come after `stop`.
+   * interface is gone. Neither keeps the process alive, and neither is called after `stop`.
    *
    * Throws `INVALID_ARGUMENT`, `TUN_BUSY`, `TUN_FAILED`, `STOPPED` or `FAILED`.
    */
@@ -108,7 +108,8 @@ export declare class TunFlow {
 export declare class WireGuardDevice {
   /**
    * Starts carrying packets between `tun` and the peers, and begins a handshake with every peer that has an
-   * endpoint. `onEvent` is called from the event loop, and does not keep the process alive.
+   * endpoint. `onEvent` is called from the event loop, never after `stop`, and does not keep the
+   * process alive.
    */
   static start(tun: Tun, config: WireGuardDeviceConfig, onEvent: (event: WireGuardEvent) => void): WireGuardDevice
   /**

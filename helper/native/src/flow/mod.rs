@@ -71,6 +71,7 @@ struct Running {
     counters: Arc<Counters>,
     glue: Glue,
     task: JoinHandle<()>,
+    callbacks: Arc<Callbacks>,
     runtime: Lease,
     // Last: the task that writes into them has ended by then.
     _slots: Vec<Buffer>,
@@ -91,7 +92,7 @@ struct Counters {
 impl TunFlow {
     /// Starts reading `tun` into `slots` (1 to 256, not overlapping). `onBatch` is called from the event loop
     /// with a slot's number, the count of its packets and their bytes together; `onFailed` once, when the
-    /// interface is gone. Neither keeps the process alive; calls that were under way may come after `stop`.
+    /// interface is gone. Neither keeps the process alive, and neither is called after `stop`.
     ///
     /// Throws `INVALID_ARGUMENT`, `TUN_BUSY`, `TUN_FAILED`, `STOPPED` or `FAILED`.
     #[napi(factory, catch_unwind)]
@@ -116,12 +117,14 @@ impl TunFlow {
                 format!("slots are 1 to {SLOTS_MAX} buffers that do not overlap"),
             ));
         }
-        let callbacks = Callbacks::new(&on_batch, on_failed.as_ref()).map_err(|cause| {
-            error(
-                Code::InvalidArgument,
-                format!("the callbacks cannot be called: {}", cause.reason),
-            )
-        })?;
+        let callbacks = Callbacks::new(&on_batch, on_failed.as_ref())
+            .map(Arc::new)
+            .map_err(|cause| {
+                error(
+                    Code::InvalidArgument,
+                    format!("the callbacks cannot be called: {}", cause.reason),
+                )
+            })?;
         let device = Arc::clone(tun.device()?);
         let claim = device.claim()?;
         let runtime = Lease::take()
@@ -135,7 +138,7 @@ impl TunFlow {
                 port,
                 Arc::clone(&pool),
                 Arc::clone(&counters),
-                callbacks,
+                Arc::clone(&callbacks),
             )))
         })?;
         let glue = Glue::new(device.udp_offload());
@@ -146,6 +149,7 @@ impl TunFlow {
                 counters,
                 glue,
                 task,
+                callbacks,
                 runtime,
                 _slots: slots,
             }),
@@ -210,18 +214,23 @@ impl TunFlow {
     /// twice does nothing.
     #[napi(catch_unwind)]
     pub fn stop(&mut self) {
-        if let Some(Running {
+        let Some(Running {
             task,
             runtime,
+            callbacks,
             _slots,
             ..
         }) = self.running.take()
-        {
-            runtime.block_on(async {
-                task.abort();
-                // Until it has ended it may write into the slots.
-                let _ = task.await;
-            });
+        else {
+            return;
+        };
+        runtime.block_on(async {
+            task.abort();
+            // Until it has ended it may write into the slots.
+            let _ = task.await;
+        });
+        if let Some(callbacks) = Arc::into_inner(callbacks) {
+            callbacks.end();
         }
     }
 }
@@ -291,7 +300,7 @@ fn flush(glue: &mut Glue, device: &Device, counters: &Counters) -> Result<u64> {
 }
 
 /// Fills slots until the interface is gone or the task is aborted.
-async fn read(port: Port, pool: Arc<Pool>, counters: Arc<Counters>, callbacks: Callbacks) {
+async fn read(port: Port, pool: Arc<Pool>, counters: Arc<Counters>, callbacks: Arc<Callbacks>) {
     let mut frame = vec![0; FRAME_MAX];
     // What was read but did not fit into the slot before.
     let mut carried = None;
@@ -373,6 +382,15 @@ impl Callbacks {
         let arguments = (slot as u32, count as u32, byte_length as u32);
         self.batch
             .call(arguments.into(), ThreadsafeFunctionCallMode::NonBlocking);
+    }
+
+    /// Takes back the calls that wait for the event loop.
+    #[expect(deprecated, reason = "only dropping it would still make the waiting calls")]
+    fn end(self) {
+        let _ = self.batch.abort();
+        if let Some(failed) = self.failed {
+            let _ = failed.abort();
+        }
     }
 
     fn failed(&self, message: String) {

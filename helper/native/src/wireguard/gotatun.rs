@@ -87,9 +87,6 @@ impl Gotatun {
                             if peer.keepalive != old.keepalive {
                                 change.set_keepalive(peer.keepalive);
                             }
-                            if peer.endpoint.is_some() && peer.endpoint != old.endpoint {
-                                change.set_endpoint(peer.endpoint);
-                            }
                         })
                         .await;
                 }
@@ -176,7 +173,19 @@ impl Engine for Gotatun {
             .await
             .map_err(|cause| engine_error(&cause))?;
         let has_peers = !config.peers.is_empty();
+        let moved: Vec<_> = config
+            .peers
+            .iter()
+            .filter_map(|peer| {
+                let old = before.iter().find(|old| old.public_key == peer.public_key)?;
+                let endpoint = peer.endpoint.filter(|_| peer.endpoint != old.endpoint)?;
+                Some((peer.public_key, endpoint))
+            })
+            .collect();
         locked(&self.applied).peers = config.peers;
+        for (peer, endpoint) in moved {
+            self.set_endpoint(&peer, endpoint).await?;
+        }
         if has_peers && self.sockets.get().is_none() {
             // A device that started without peers has no sockets yet.
             return self.rebind().await;
@@ -191,14 +200,37 @@ impl Engine for Gotatun {
 
     async fn set_endpoint(&self, peer: &PublicKey, endpoint: SocketAddr) -> Result<bool> {
         let key = x25519::PublicKey::from(*peer);
+        let configured = {
+            let applied = locked(&self.applied);
+            applied
+                .peers
+                .iter()
+                .find(|known| known.public_key == *peer)
+                .cloned()
+        };
+        let Some(configured) = configured else {
+            return Ok(false);
+        };
+        let facts = self.facts().await;
+        let waits = facts.iter().any(|known| {
+            known.public_key == *peer && known.session_age.is_none() && known.endpoint != Some(endpoint)
+        });
         self.device
             .write(async |device| {
-                device
-                    .modify_peer(&key, |change| change.set_endpoint(Some(endpoint)))
-                    .await
+                if waits {
+                    // An initiation on its way to the old endpoint keeps the engine from sending another for
+                    // five seconds. There is no session to lose, so the peer can start afresh.
+                    device.remove_peer(&key).await;
+                    device.add_peer(engine_peer(&configured).with_endpoint(endpoint));
+                } else {
+                    device
+                        .modify_peer(&key, |change| change.set_endpoint(Some(endpoint)))
+                        .await;
+                }
             })
             .await
-            .map_err(|cause| engine_error(&cause))
+            .map_err(|cause| engine_error(&cause))?;
+        Ok(true)
     }
 
     fn initiate(&self, peer: &PublicKey) {

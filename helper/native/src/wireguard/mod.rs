@@ -107,6 +107,7 @@ struct Running {
     witness: Arc<Witness>,
     tracker: Arc<Mutex<Tracker>>,
     counters: Arc<Counters>,
+    events: Arc<Events>,
     // Last: everything above ends on the runtime that this keeps.
     runtime: Lease,
 }
@@ -114,7 +115,8 @@ struct Running {
 #[napi]
 impl WireGuardDevice {
     /// Starts carrying packets between `tun` and the peers, and begins a handshake with every peer that has an
-    /// endpoint. `onEvent` is called from the event loop, and does not keep the process alive.
+    /// endpoint. `onEvent` is called from the event loop, never after `stop`, and does not keep the
+    /// process alive.
     #[napi(factory, catch_unwind)]
     pub fn start(
         tun: &Tun,
@@ -127,7 +129,7 @@ impl WireGuardDevice {
         let config = Config::read(&config)?;
         let device = Arc::clone(tun.device()?);
         let claim = device.claim()?;
-        let tell = teller(&on_event)?;
+        let events = Arc::new(events(&on_event)?);
         let runtime = Lease::take()
             .map_err(|cause| system_error(Code::Failed, "cannot start the data plane's threads", &cause))?;
 
@@ -157,7 +159,12 @@ impl WireGuardDevice {
                 Arc::clone(&witness),
                 Arc::clone(&tracker),
                 mtu,
-                tell,
+                {
+                    let events = Arc::clone(&events);
+                    move |event: Event| {
+                        events.call(event.into(), ThreadsafeFunctionCallMode::NonBlocking);
+                    }
+                },
             ));
             peers.iter().for_each(|peer| engine.initiate(peer));
             Ok::<_, Error>((engine, watch))
@@ -169,6 +176,7 @@ impl WireGuardDevice {
                 witness,
                 tracker,
                 counters,
+                events,
                 runtime,
             }),
             refused: 0.0,
@@ -301,6 +309,7 @@ impl Running {
             engine,
             watch,
             runtime,
+            events,
             ..
         } = self;
         runtime.block_on(async {
@@ -311,6 +320,11 @@ impl Running {
                 engine.stop().await;
             }
         });
+        if let Some(events) = Arc::into_inner(events) {
+            // Takes back the calls that wait for the event loop.
+            #[expect(deprecated, reason = "only dropping it would still make the waiting calls")]
+            let _ = events.abort();
+        }
     }
 }
 
@@ -328,19 +342,11 @@ pub fn generate_private_key(path: String) -> Result<()> {
 }
 
 /// A way to tell JavaScript, from any thread and without waiting.
-fn teller(
-    on_event: &Function<WireGuardEvent, UnknownReturnValue>,
-) -> Result<impl Fn(Event) + Send + Sync + use<>> {
-    type Told = ThreadsafeFunction<
-        WireGuardEvent,
-        UnknownReturnValue,
-        WireGuardEvent,
-        Status,
-        false,
-        true,
-        EVENT_QUEUE,
-    >;
-    let told: Told = on_event
+type Events =
+    ThreadsafeFunction<WireGuardEvent, UnknownReturnValue, WireGuardEvent, Status, false, true, EVENT_QUEUE>;
+
+fn events(on_event: &Function<WireGuardEvent, UnknownReturnValue>) -> Result<Events> {
+    on_event
         .build_threadsafe_function()
         .callee_handled::<false>()
         .weak::<true>()
@@ -351,10 +357,7 @@ fn teller(
                 Code::InvalidArgument,
                 format!("onEvent cannot be called: {}", cause.reason),
             )
-        })?;
-    Ok(move |event: Event| {
-        told.call(event.into(), ThreadsafeFunctionCallMode::NonBlocking);
-    })
+        })
 }
 
 impl From<Event> for WireGuardEvent {

@@ -183,8 +183,11 @@ impl Tracker {
     /// The endpoint was set, which is no news.
     pub fn set_endpoint(&mut self, peer: &PublicKey, endpoint: SocketAddr) {
         self.generation += 1;
-        if let Some(track) = self.peers.get_mut(peer) {
-            track.endpoint = Some(endpoint);
+        if let Some(track) = self.peers.get_mut(peer)
+            && track.endpoint.replace(endpoint) != Some(endpoint)
+        {
+            // Whoever is asked now has not had its time yet.
+            track.pending = None;
         }
     }
 
