@@ -89,6 +89,7 @@ export async function startSystemExtensionMode(
     stateDirectory: state,
     deadline: valid.deadlines.networkSettings,
     physicalMtu: () => monitor.path.mtu,
+    systemBus: !developerMode,
     log: logger.child('network'),
   });
   const subscriptions = new Subscriptions((connection, name, params) => {

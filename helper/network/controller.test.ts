@@ -169,6 +169,7 @@ describe('SystemNetworkController', () => {
     physicalMtu = 1450;
     expect(await operationsOf(system, () => controller.pathChanged())).toEqual(['setMtu']);
     expect(await mtus()).toEqual([1350, 1300]);
+    expect([controller.mtu('a'), controller.mtu('b'), controller.mtu('c')]).toEqual([1350, 1300, 1370]);
     await controller.clear('a');
     expect((await mtus())[0]).toBe(1500);
   });

@@ -39,6 +39,8 @@ export interface NetworkController {
   setHostChanges(changes: readonly Change[]): Promise<void>;
   /** A mark and a table for a session: the same ones each time, unless somebody else has them now. */
   allocate(sessionId: string): { readonly fwmark: number; readonly table: number };
+  /** MTU of a session's interface, or what it would be with no settings. */
+  mtu(sessionId: string): number;
   /**
    * Makes the system be as described; null clears.
    *
@@ -140,6 +142,10 @@ export class SystemNetworkController implements NetworkController {
     );
     this.#allocated.set(sessionId, table);
     return { fwmark, table };
+  }
+
+  mtu(sessionId: string): number {
+    return this.#held.get(sessionId)?.plan.mtu ?? effectiveMtu(null, this.#options.physicalMtu());
   }
 
   apply(session: NetworkSession, settings: ResolvedNetworkSettings | null): Promise<AppliedNetwork> {

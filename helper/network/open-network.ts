@@ -9,7 +9,6 @@ import { JournalFile, currentStamp } from './journal-file.ts';
 import { Journal } from './journal.ts';
 import { NativeNetworkSystem, type ServiceBinding } from './native-system.ts';
 import { networkManagerDirectory, unmanagedByNetworkManager } from './network-manager.ts';
-import { effectiveMtu } from './plan.ts';
 
 export interface OpenNetworkOptions {
   readonly extensionIdentifier: string;
@@ -19,12 +18,15 @@ export interface OpenNetworkOptions {
   readonly deadline: number;
   /** MTU of the physical path; null if there is none. */
   readonly physicalMtu: () => number | null;
+  /** False where the system bus is not this namespace's own (contract A10): then resolv.conf alone is used. */
+  readonly systemBus?: boolean;
   readonly log: CategoryLog;
 }
 
 /** Where extensions of one machine tell each other of their full tunnels. */
 const claimsDirectory = '/run/sallyport/claims';
 
+/** What the addon says where there is no bus. */
 const noServices: ServiceBinding = {
   resolvedAvailable: () => false,
   resolvedSetLink: () => undefined,
@@ -46,7 +48,7 @@ export async function openNetwork(options: OpenNetworkOptions): Promise<SessionN
   const { extensionIdentifier, interfacePrefix, stateDirectory, deadline, physicalMtu, log } = options;
   const stamp = await currentStamp();
   const controller: NetworkController = new SystemNetworkController({
-    system: new NativeNetworkSystem({ ...native(), ...noServices }),
+    system: new NativeNetworkSystem(native(), options.systemBus === false ? noServices : native()),
     journal: await Journal.open(
       new JournalFile(join(stateDirectory, 'network.journal')),
       stamp,
@@ -62,24 +64,30 @@ export async function openNetwork(options: OpenNetworkOptions): Promise<SessionN
   });
   await controller.recover();
   if (existsSync(networkManagerDirectory)) {
-    await controller.setHostChanges([unmanagedByNetworkManager(extensionIdentifier, interfacePrefix)]);
+    try {
+      await controller.setHostChanges([unmanagedByNetworkManager(extensionIdentifier, interfacePrefix)]);
+    } catch (error) {
+      // It may show our interfaces in its menu, which is no reason not to have any.
+      log(
+        'warning',
+        `NetworkManager was not told: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
   }
   return {
-    share: (id) => shareOf(controller, id, physicalMtu),
+    share: (id) => shareOf(controller, id),
     pathChanged: () => controller.pathChanged(),
     close: () => controller.close(),
   };
 }
 
-function shareOf(controller: NetworkController, id: string, physicalMtu: () => number | null): RunNetwork {
+function shareOf(controller: NetworkController, id: string): RunNetwork {
   const numbers = controller.allocate(id);
-  let mtu = effectiveMtu(null, physicalMtu());
   return {
     fwmark: numbers.fwmark,
-    mtu: () => mtu,
+    mtu: () => controller.mtu(id),
     apply: async (device, settings) => {
-      const applied = await controller.apply({ id, interface: device, ...numbers }, settings);
-      ({ mtu } = applied);
+      await controller.apply({ id, interface: device, ...numbers }, settings);
     },
     clear: () => controller.clear(id),
   };

