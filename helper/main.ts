@@ -5,7 +5,7 @@ import { manifestSchema, type ExtensionManifest } from '@sallyport/shared/manife
 import { SystemExtensionError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import { logLevelSchema } from '@sallyport/shared/protocol/log.ts';
 import { cleanEnvironment } from './clean-environment.ts';
-import { assertPrivateNamespaces } from '../test/rig/namespace.ts';
+import { assertPrivateNamespaces } from './developer/private-namespaces.ts';
 import { exitCodeOfFault, guardProcess } from './host/process-guard.ts';
 import { Logger } from './log/logger.ts';
 import { startSystemExtensionMode } from './system-extension-mode.ts';

@@ -1,13 +1,10 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { hostNamespacesVariable, ownNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 import { MissingPrerequisite } from './missing-prerequisite.ts';
 import { CommandFailed, run, searchPath } from './run.ts';
-
-/** Names, to what runs inside, the namespaces that it must not be in. */
-const hostNamespacesVariable = 'SALLYPORT_HOST_NAMESPACES';
 
 /**
  * Runs as the first thing inside, then becomes the program.
@@ -103,25 +100,6 @@ export async function ended(child: ChildProcess): Promise<number> {
     process.off('SIGINT', ignore);
     process.off('SIGTERM', forward);
   }
-}
-
-/** The network and the mount namespace of this process, as the kernel names them. */
-export function ownNamespaces(): readonly [net: string, mount: string] {
-  return [readlinkSync('/proc/self/ns/net'), readlinkSync('/proc/self/ns/mnt')];
-}
-
-/**
- * Guards everything that changes routes, DNS or firewall.
- *
- * @throws {Error} this process is not inside namespaces made by {@link spawnInPrivateNamespaces}
- */
-export function assertPrivateNamespaces(): void {
-  const host = process.env[hostNamespacesVariable]?.split(' ');
-  const isPrivate = host?.length === 2 && ownNamespaces().every((own) => !host.includes(own));
-  if (isPrivate) return;
-  throw new Error(
-    "This would change the machine's own network. Run it through `npm run test:netns`, which makes private namespaces.",
-  );
 }
 
 function unshareFlags(): readonly string[] {

@@ -8,7 +8,7 @@ import {
   type PeerImplementation,
   type RunningPeer,
 } from './foreign-peer.ts';
-import { assertPrivateNamespaces } from './namespace.ts';
+import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 import { PeerServices } from './peer-services-client.ts';
 import { intranetName, pageText, peerName, peerPort, peerSites, type PeerSite } from './peer-site.ts';
 import { run, succeeds } from './run.ts';

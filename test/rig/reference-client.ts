@@ -3,7 +3,7 @@ import type { PeerNetwork } from './peer-network.ts';
 import { peerPort } from './peer-site.ts';
 import { Background } from './background.ts';
 import { withWgFile } from './foreign-peer.ts';
-import { assertPrivateNamespaces } from './namespace.ts';
+import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 import { run, succeeds } from './run.ts';
 import { ensureWireGuardGo } from './wireguard-go.ts';
 

@@ -1,4 +1,4 @@
-import { assertPrivateNamespaces } from './namespace.ts';
+import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 
 // Runs before each file of the tiers that change the network.
 assertPrivateNamespaces();

@@ -2,7 +2,7 @@ import { access, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { MissingPrerequisite } from '../../rig/missing-prerequisite.ts';
-import { assertPrivateNamespaces } from '../../rig/namespace.ts';
+import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 import { run } from '../../rig/run.ts';
 
 /** The packed app where a package would install it. */

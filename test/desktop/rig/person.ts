@@ -2,7 +2,7 @@ import { appendFile, chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MissingPrerequisite } from '../../rig/missing-prerequisite.ts';
-import { assertPrivateNamespaces } from '../../rig/namespace.ts';
+import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 import { findProgram } from '../../rig/run.ts';
 
 /** Far from the uids of people and of systemd's dynamic users. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Background } from '../../rig/background.ts';
 import { helperEnvironment } from '../../rig/helper-process.ts';
-import { assertPrivateNamespaces } from '../../rig/namespace.ts';
+import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 
 const main = fileURLToPath(new URL('../../../helper/main.ts', import.meta.url));
 

@@ -96,9 +96,9 @@ export class TrayHost implements AsyncDisposable {
   }
 
   async #read(): Promise<unknown> {
-    const { value, done } = await this.#answers.next();
-    if (done === true) throw new Error('The panel ended.');
-    const answer: unknown = JSON.parse(value);
+    const next: IteratorResult<string, unknown> = await this.#answers.next();
+    if (next.done === true) throw new Error('The panel ended.');
+    const answer: unknown = JSON.parse(next.value);
     const failed = z.object({ error: z.string() }).safeParse(answer);
     if (failed.success) throw new Error(`The panel says: ${failed.data.error}`);
     return answer;
