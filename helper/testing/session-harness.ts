@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { Configuration, TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
 import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
 import type { LogEntry } from '@sallyport/shared/protocol/log.ts';
@@ -26,8 +27,19 @@ export class SessionHarness {
   readonly messages: { id: string; message: Uint8Array }[] = [];
   readonly applied = new Map<string, ResolvedNetworkSettings | null>();
   readonly manager: SessionManager;
-  path: NetworkPath = { ...invalidPath, status: 'satisfied', supportsIPv4: true, supportsIPv6: true, mtu: 1500 };
+  path: NetworkPath = {
+    ...invalidPath,
+    status: 'satisfied',
+    supportsIPv4: true,
+    supportsIPv6: true,
+    mtu: 1500,
+  };
   hosts = new Map<string, string[]>();
+  /** Looks a name up in `hosts`; a literal is its own address. */
+  resolve: (host: string) => Promise<string[]> = (host) => {
+    const found = isIP(host) === 0 ? this.hosts.get(host) : [host];
+    return found === undefined ? Promise.reject(new Error(`no such host ${host}`)) : Promise.resolve(found);
+  };
   /** Awaited by every `apply`; lets a test hold it back or make it fail. */
   beforeApply: () => Promise<void> = () => Promise.resolve();
 
@@ -38,8 +50,10 @@ export class SessionHarness {
       readonly deadlines?: { readonly start: number; readonly stop: number };
     } = {},
   ) {
-    for (const [identifier, provider] of Object.entries(providers)) this.registry.register(identifier, provider);
-    for (const configuration of options.configurations ?? []) this.configurations.set(configuration.id, configuration);
+    for (const [identifier, provider] of Object.entries(providers))
+      this.registry.register(identifier, provider);
+    for (const configuration of options.configurations ?? [])
+      this.configurations.set(configuration.id, configuration);
     const logger = new Logger(() => undefined);
     logger.follow((entry) => this.log.push(entry));
     this.manager = new SessionManager({
@@ -53,10 +67,7 @@ export class SessionHarness {
         secrets: memorySecrets,
         leaks,
         path: () => this.path,
-        resolveHost: (host) => {
-          const found = this.hosts.get(host);
-          return found === undefined ? Promise.reject(new Error(`no such host ${host}`)) : Promise.resolve(found);
-        },
+        resolveHost: (host) => this.resolve(host),
       },
       network: (id) => ({
         fwmark: 1,
@@ -123,7 +134,9 @@ export class SessionHarness {
     const limit = Date.now() + 5000;
     while (this.snapshot(id).status !== status) {
       if (Date.now() > limit) {
-        throw new Error(`The session is ${this.snapshot(id).status}, not ${status}. ${JSON.stringify(this.log.slice(-5))}`);
+        throw new Error(
+          `The session is ${this.snapshot(id).status}, not ${status}. ${JSON.stringify(this.log.slice(-5))}`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }

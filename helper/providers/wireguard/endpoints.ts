@@ -24,13 +24,20 @@ export function nextAddress(addresses: readonly string[], present: string | null
   return next;
 }
 
+/**
+ * The address to call a server at: the one in use while its name still has it, else the first.
+ *
+ * @param addresses at least one
+ */
+export function keptAddress(addresses: readonly string[], present: string | null): string {
+  return present !== null && addresses.includes(present) ? present : nextAddress(addresses, null);
+}
+
 /** Keeps only addresses whose family the path has, unless that leaves none. */
 export function reachable(
   addresses: readonly string[],
   path: { readonly supportsIPv4: boolean; readonly supportsIPv6: boolean },
 ): readonly string[] {
-  const usable = addresses.filter((address) =>
-    isIP(address) === 6 ? path.supportsIPv6 : path.supportsIPv4,
-  );
+  const usable = addresses.filter((address) => (isIP(address) === 6 ? path.supportsIPv6 : path.supportsIPv4));
   return usable.length > 0 ? usable : addresses;
 }
