@@ -86,14 +86,14 @@ export class Background implements AsyncDisposable {
     const timer = setTimeout(() => {
       reject(
         new Error(
-          `\`${this.name}\` printed nothing like ${String(pattern)} in ${String(timeout)} ms.${this.#said()}`,
+          `\`${this.name}\` printed nothing like ${String(pattern)} in ${String(timeout)} ms${this.#said()}`,
         ),
       );
     }, timeout);
     void this.#ended.then(() => {
       // Its last lines may still be in the pipe.
       setImmediate(() => {
-        reject(new Error(`\`${this.name}\` ended early.${this.#said()}`));
+        reject(new Error(`\`${this.name}\` ended early${this.#said()}`));
       });
     });
     try {
@@ -109,7 +109,7 @@ export class Background implements AsyncDisposable {
     await waitUntil(
       `\`${this.name}\` to be up`,
       async () => {
-        if (!this.isRunning) throw new Error(`\`${this.name}\` ended early.${this.#said()}`);
+        if (!this.isRunning) throw new Error(`\`${this.name}\` ended early${this.#said()}`);
         return isUp();
       },
       timeout,
@@ -130,7 +130,9 @@ export class Background implements AsyncDisposable {
   }
 
   #said(): string {
+    const { exitCode, signalCode } = this.#child;
+    const end = this.isRunning ? '' : ` (${String(signalCode ?? exitCode)})`;
     const last = this.#lines.slice(-5).join(' | ');
-    return last === '' ? '' : ` It said: ${last}`;
+    return last === '' ? end : `${end} It said: ${last}`;
   }
 }

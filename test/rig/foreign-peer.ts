@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
-import { Background } from './background.ts';
+import type { Background } from './background.ts';
 import { MissingPrerequisite } from './missing-prerequisite.ts';
 import { run, succeeds } from './run.ts';
-import { ensureWireGuardGo } from './wireguard-go.ts';
+import { ensureWireGuardGo, startWireGuardGo } from './wireguard-go.ts';
 
 export interface AllowedClient {
   readonly publicKey: string;
@@ -52,8 +52,8 @@ export interface PeerImplementation {
  */
 export async function requireForeignPeer(): Promise<PeerImplementation> {
   if (await kernelHasWireGuard()) return kernelPeer;
-  const program = await ensureWireGuardGo();
-  return { name: 'wireguard-go', start: (namespace, name) => WireGuardGo.start(program, namespace, name) };
+  await ensureWireGuardGo();
+  return wireGuardGoPeer;
 }
 
 /** As {@link requireForeignPeer}, or null if there is none; a caller that goes on without must say so. */
@@ -172,13 +172,16 @@ class WireGuardGo extends WireGuardToolsPeer {
     this.#process = process;
   }
 
-  static async start(program: string, namespace: string, interfaceName: string): Promise<WireGuardGo> {
-    const process = await Background.start('ip', ['netns', 'exec', namespace, program, '-f', interfaceName]);
-    await process.until(() => succeeds('ip', ['netns', 'exec', namespace, 'wg', 'show', interfaceName]));
-    return new WireGuardGo(namespace, interfaceName, process);
+  static async start(namespace: string, interfaceName: string): Promise<WireGuardGo> {
+    return new WireGuardGo(namespace, interfaceName, await startWireGuardGo(interfaceName, namespace));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.stop();
   }
 }
+
+const wireGuardGoPeer: PeerImplementation = {
+  name: 'wireguard-go',
+  start: (namespace, interfaceName) => WireGuardGo.start(namespace, interfaceName),
+};

@@ -1,11 +1,11 @@
 import type { ClientConf } from './client-conf.ts';
 import type { PeerNetwork } from './peer-network.ts';
 import { peerPort } from './peer-site.ts';
-import { Background } from './background.ts';
+import type { Background } from './background.ts';
 import { withWgFile } from './foreign-peer.ts';
 import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
-import { run, succeeds } from './run.ts';
-import { ensureWireGuardGo } from './wireguard-go.ts';
+import { run } from './run.ts';
+import { startWireGuardGo } from './wireguard-go.ts';
 
 const interfaceName = 'wg-reference';
 
@@ -30,10 +30,9 @@ export class ReferenceClient implements AsyncDisposable {
     endpointHost?: string,
   ): Promise<ReferenceClient> {
     assertPrivateNamespaces();
-    const process = await Background.start(await ensureWireGuardGo(), ['-f', interfaceName]);
+    const process = await startWireGuardGo(interfaceName);
     const client = new ReferenceClient(process);
     try {
-      await process.until(() => succeeds('wg', ['show', interfaceName]));
       const host = endpointHost ?? network.site.underlay.peer.v4;
       const { v4, v6 } = network.site.tunnelNetworks;
       const lines = [

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rename, rm, access, constants } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { Background } from './background.ts';
 import { cacheDirectory } from './cache.ts';
 import { MissingPrerequisite } from './missing-prerequisite.ts';
 import { findProgram, run, searchPath } from './run.ts';
@@ -50,5 +53,39 @@ async function build(go: string, path: string): Promise<void> {
     await rename(join(workshop, 'wireguard'), path);
   } finally {
     await rm(workshop, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Starts wireguard-go, in a namespace by name or in the caller's own, and waits until `wg` may talk to it.
+ *
+ * Asking earlier would be the end of it: `wg` removes a control socket that refuses it, which one does between its
+ * making and its first listening, and wireguard-go ends when its socket is removed.
+ */
+export async function startWireGuardGo(interfaceName: string, namespace?: string): Promise<Background> {
+  const program = await ensureWireGuardGo();
+  const words = [program, '-f', interfaceName];
+  const background =
+    namespace === undefined
+      ? await Background.start(program, words.slice(1))
+      : await Background.start('ip', ['netns', 'exec', namespace, ...words]);
+  try {
+    await background.until(() => accepts(`/run/wireguard/${interfaceName}.sock`));
+    return background;
+  } catch (error) {
+    await background.stop();
+    throw error;
+  }
+}
+
+async function accepts(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
