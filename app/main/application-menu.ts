@@ -1,11 +1,11 @@
 import { app, Menu, type MenuItemConstructorOptions } from 'electron';
 
-/** The menu behind Alt: what the keyboard shortcuts need, and zoom for those who read better with it. */
-export function applicationMenu(): Menu {
+/** Sets the menu behind Alt: what the keyboard shortcuts need, and zoom for those who read better with it. */
+export function setApplicationMenu(): void {
   const developer: MenuItemConstructorOptions[] = app.isPackaged
     ? []
     : [{ type: 'separator' }, { role: 'reload' }, { role: 'toggleDevTools' }];
-  return Menu.buildFromTemplate([
+  const menu = Menu.buildFromTemplate([
     { label: '&File', submenu: [{ role: 'close' }, { role: 'quit' }] },
     { role: 'editMenu' },
     {
@@ -13,4 +13,5 @@ export function applicationMenu(): Menu {
       submenu: [{ role: 'resetZoom' }, { role: 'zoomIn' }, { role: 'zoomOut' }, ...developer],
     },
   ]);
+  Menu.setApplicationMenu(menu);
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { app, Menu, protocol, session } from 'electron';
+import { app, protocol, session } from 'electron';
 import { serializeError } from '@sallyport/shared/protocol/errors.ts';
-import { applicationMenu } from './application-menu.ts';
+import { setApplicationMenu } from './application-menu.ts';
 import { scheme, serveRenderer } from './app-protocol.ts';
 import { serveBridge } from './bridge-host.ts';
 import { restrictContents, restrictSession } from './hardening.ts';
@@ -23,7 +23,8 @@ export function runApplication(createClient: () => TunnelClient): void {
     app.quit();
     return;
   }
-  app.enableSandbox();
+  // Chromium refuses to sandbox root's programs; in a source tree, `npm start` says so and goes on without.
+  if (app.isPackaged || !app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox();
   protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true } }]);
   app.on('web-contents-created', (_event, contents) => {
     restrictContents(contents);
@@ -38,7 +39,7 @@ export function runApplication(createClient: () => TunnelClient): void {
 function open(createClient: () => TunnelClient, folder: string): void {
   restrictSession(session.defaultSession);
   serveRenderer(protocol, join(folder, 'renderer'));
-  Menu.setApplicationMenu(applicationMenu());
+  setApplicationMenu();
 
   const client = createClient();
   const mirror = new Mirror(client, describeConfiguration, app.isPackaged);

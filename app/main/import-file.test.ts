@@ -51,7 +51,7 @@ describe('an imported file', () => {
     await run('home.conf', conf());
     const [request] = client.requests;
     const { configuration, secrets } = methods['configurations.save'].params.parse(request?.params);
-    expect(Object.values(secrets ?? {})).toEqual([privateKey]);
+    expect(Object.values(secrets)).toEqual([privateKey]);
     expect(configuration.protocolConfiguration.providerBundleIdentifier).toBe(wireGuardProviderIdentifier);
     expect(JSON.stringify(configuration)).not.toContain(privateKey);
     expect(JSON.stringify(mirror.state)).not.toContain(privateKey);

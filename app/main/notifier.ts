@@ -19,7 +19,7 @@ export class Notifier {
     const before = this.#before;
     this.#before = state;
     // What happened before the endpoint was reached is no news.
-    if (before === null || before.extension.state !== 'active' || state.extension.state !== 'active') return;
+    if (before?.extension.state !== 'active' || state.extension.state !== 'active') return;
     for (const each of sessionNotifications(before, state)) this.show(each.id, each.title, each.body);
   }
 

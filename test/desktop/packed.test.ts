@@ -209,7 +209,10 @@ describe('quitting', () => {
       Reflect.set(dialog, 'showMessageBox', ask);
     });
     await desktop.tray.click('Quit');
-    const question = () => app.electron.evaluate(() => Reflect.get(globalThis, 'quitQuestion') as unknown);
+    const question = async (): Promise<unknown> =>
+      JSON.parse(
+        await app.electron.evaluate(() => JSON.stringify(Reflect.get(globalThis, 'quitQuestion') ?? null)),
+      );
     await expect.poll(question).toMatchObject({
       message: '“home” stays connected when Sallyport quits.',
       buttons: ['Quit and stay connected', 'Disconnect and quit', 'Cancel'],

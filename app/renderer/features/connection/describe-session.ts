@@ -38,16 +38,16 @@ export function describeSession(tunnel: Tunnel, now: number): SessionDescription
       action: { ...connect, enabled: false },
     };
   }
-  switch (session?.status) {
-    case undefined:
+  if (session === null) return describeEnd(null, now);
+  switch (session.status) {
     case 'disconnected':
-      return describeEnd(session?.lastEnd ?? null, now);
+      return describeEnd(session.lastEnd, now);
     case 'invalid':
       return {
         tone: 'bad',
         title: 'Not available',
         detail:
-          session?.lastEnd?.error?.message ??
+          session.lastEnd?.error?.message ??
           'No part of the system extension can run this configuration. Update Sallyport, or remove the tunnel.',
         action: { ...connect, enabled: false },
       };
@@ -59,7 +59,7 @@ export function describeSession(tunnel: Tunnel, now: number): SessionDescription
       return {
         tone: 'busy',
         title: 'Reconnecting…',
-        detail: sentences(session?.statusReason, connectedSince(session, now)),
+        detail: sentences(session.statusReason, connectedSince(session, now)),
         action: disconnect,
       };
     case 'disconnecting':
@@ -93,7 +93,7 @@ function describeConnecting(session: SessionSnapshot, now: number): SessionDescr
 }
 
 function describeEnd(end: SessionEnd | null, now: number): SessionDescription {
-  if (end === null || end.error === null) {
+  if (end?.error == null) {
     const detail =
       end === null
         ? null
@@ -111,8 +111,8 @@ function describeEnd(end: SessionEnd | null, now: number): SessionDescription {
   };
 }
 
-function connectedSince(session: SessionSnapshot | null, now: number): string | null {
-  if (session?.connectedDate == null) return null;
+function connectedSince(session: SessionSnapshot, now: number): string | null {
+  if (session.connectedDate === null) return null;
   return `Since ${formatClock(session.connectedDate, now)}, for ${formatDuration(now - session.connectedDate)}`;
 }
 

@@ -36,6 +36,8 @@ export function describeExtensionTrouble(error: SerializedError, packaged: boole
           remedy: 'Tell the administrator of this computer what stands below.',
           reason,
         };
+      default:
+        break;
     }
   }
   const path = socketPath(error);
