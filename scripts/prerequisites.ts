@@ -39,7 +39,8 @@ const electron: readonly Prerequisite[] = [
 
 const bus: readonly Prerequisite[] = [
   program('dbus-daemon', 'dbus-daemon'),
-  program('python3', 'python3'),
+  // Debian's modules belong to Debian's Python, whichever comes first in PATH.
+  file('/usr/bin/python3', 'python3'),
   file('/usr/lib/python3/dist-packages/gi', 'python3-gi'),
 ];
 
