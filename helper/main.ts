@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { manifestSchema, type ExtensionManifest } from '@sallyport/shared/manifest/manifest.ts';
 import { SystemExtensionError, serializeError } from '@sallyport/shared/protocol/errors.ts';
@@ -72,7 +72,18 @@ try {
 
 /** The product's manifest, or that of another extension, whose modules lie beside the file. */
 function chosenManifest(path: string | undefined): { manifest: ExtensionManifest; base: URL } {
-  if (path === undefined) return { manifest: sallyportManifest, base: new URL('./', import.meta.url) };
+  if (path === undefined) return { manifest: asBuilt(sallyportManifest), base: new URL('./', import.meta.url) };
   const manifest = manifestSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   return { manifest, base: pathToFileURL(`${dirname(resolve(path))}/`) };
+}
+
+/** The manifest names source files; beside a bundled main they are JavaScript. */
+function asBuilt(manifest: ExtensionManifest): ExtensionManifest {
+  if (import.meta.url.endsWith('.ts')) return manifest;
+  const { providerClasses, ...rest } = manifest;
+  const packetTunnels = (providerClasses['packet-tunnel'] ?? []).map((provider) => ({
+    ...provider,
+    module: provider.module.replace(/\.ts$/, '.js'),
+  }));
+  return { ...rest, providerClasses: { ...providerClasses, 'packet-tunnel': packetTunnels } };
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { configurationSchema } from '@sallyport/shared/protocol/configuration.ts';
 import { serializedErrorSchema } from '@sallyport/shared/protocol/errors.ts';
 import { sessionStatisticsSchema } from '@sallyport/shared/protocol/session.ts';

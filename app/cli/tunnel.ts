@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ReconnectingClient } from '@sallyport/shared/client/reconnecting-client.ts';
 import { configurationSchema, type Configuration } from '@sallyport/shared/protocol/configuration.ts';
 import { sessionSnapshotSchema } from '@sallyport/shared/protocol/session.ts';

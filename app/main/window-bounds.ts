@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Where the window stood, in device-independent pixels; the only thing the app keeps. */
 export const windowBoundsSchema = z.strictObject({

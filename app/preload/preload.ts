@@ -1,5 +1,5 @@
 import { contextBridge, ipcRenderer } from 'electron';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   callChannel,
   callNames,

@@ -1,6 +1,6 @@
 import { readFile, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   configurationSchema,
   type Configuration,

@@ -7,7 +7,7 @@ import {
   type MessageReader,
   type MessageWriter,
 } from 'vscode-jsonrpc/node';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
 import { decodePayload, encodePayload, requestMessageSchema } from '@sallyport/shared/protocol/messages.ts';

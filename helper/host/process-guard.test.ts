@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { exitCodeOfFault } from './process-guard.ts';
 
 const script = fileURLToPath(new URL('../testing/guarded-process.ts', import.meta.url));

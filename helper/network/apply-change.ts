@@ -206,20 +206,18 @@ async function undoFile(workshop: Workshop, change: ChangeOf<'file'>, before: Be
   return 'undone';
 }
 
-/** Whether a path holds what we put there, be it half written over or half restored in place. */
+/**
+ * Whether a path holds what we put there, be it half written or half restored in place: a beginning of either. An
+ * empty file is a beginning too; whoever else emptied it loses nothing by its coming back.
+ */
 function isOurs(state: FileState, change: ChangeOf<'file'>, before: Before): boolean {
   if (state.type !== 'file') return false;
   if (holds(state, change.content)) return true;
   if (before.was !== 'file' || before.state.type !== 'file') return false;
-  const ours = Buffer.from(change.content);
-  const former = Buffer.from(before.state.content, 'base64');
   const now = Buffer.from(state.content, 'base64');
-  return now.equals(overwritten(former, ours)) || now.equals(overwritten(ours, former));
-}
-
-/** What writing in place leaves between the writing and the cutting to length. */
-function overwritten(old: Buffer, written: Buffer): Buffer {
-  return Buffer.concat([written, old.subarray(written.length)]);
+  return [Buffer.from(change.content), Buffer.from(before.state.content, 'base64')].some(
+    (text) => now.length < text.length && now.equals(text.subarray(0, now.length)),
+  );
 }
 
 function ourFile(change: ChangeOf<'file'>): FileState {

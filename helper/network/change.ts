@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { cidrSchema, ipAddressSchema } from '@sallyport/shared/formats/cidr.ts';
 
 /** A name is not enough: after a crash another program may own an interface of the same name. */

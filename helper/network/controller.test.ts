@@ -77,7 +77,8 @@ describe('SystemNetworkController', () => {
 
   it('[M7] a failure leaves everything as it was, and says what failed and what to do', async () => {
     const system = newSystem();
-    const { controller } = await startController(system, new MemoryJournalStorage());
+    const storage = new MemoryJournalStorage();
+    const { controller } = await startController(system, storage);
     const session = sessionOf('a', 1);
     await controller.apply(session, settingsOf(split('192.0.2.0/24')));
     system.addForeignRoute(
@@ -93,6 +94,8 @@ describe('SystemNetworkController', () => {
       details: { code: 'EXISTS' },
     });
     expect(system.snapshot()).toBe(former);
+    await controller.clear('a');
+    expect(storage.text).toBe('');
   });
 
   it('[M7] a later call and a stop overtake, in order, and only their own session', async () => {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { IPFamily } from '@sallyport/shared/formats/cidr.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import { isErrno } from './linux-files.ts';

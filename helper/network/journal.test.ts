@@ -58,9 +58,11 @@ describe('Journal', () => {
       const torn = new MemoryJournalStorage();
       torn.text = whole.slice(0, length);
       const expected = [firstLength, secondLength, whole.length].filter((end) => length >= end).length;
-      expect(addresses(await open(torn))).toEqual(
-        ['10.0.0.1/32', '10.0.0.2/32', '10.0.0.3/32'].slice(0, expected),
-      );
+      const next = await open(torn);
+      const kept = ['10.0.0.1/32', '10.0.0.2/32', '10.0.0.3/32'].slice(0, expected);
+      expect(addresses(next)).toEqual(kept);
+      await next.will(announce(9));
+      expect(addresses(await open(torn))).toEqual([...kept, '10.0.0.9/32']);
     }
   });
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CategoryLog } from '../log/logger.ts';
 import { beforeSchema, changeSchema, type Before, type Change } from './change.ts';
 

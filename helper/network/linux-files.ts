@@ -53,8 +53,7 @@ export async function readText(path: string): Promise<string | null> {
  * Replaces what a path holds by a rename, so that readers see the old or the new.
  *
  * A mount point cannot be renamed over (containers mount resolv.conf so, and so does developer mode): then the
- * file's content is overwritten, first written and only then cut to length, so that a death between leaves a text
- * that can be told from anybody else's.
+ * file is emptied and written, so that a death between leaves a beginning of the text and nothing of another.
  *
  * @param temporary path in the same directory; what is there is removed
  * @throws {SystemError}
@@ -135,9 +134,8 @@ async function giveTo(path: string, uid: number, gid: number): Promise<void> {
 }
 
 async function overwrite(path: string, content: Buffer): Promise<void> {
-  await using file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
-  await file.write(content, 0, content.length, 0);
-  await file.truncate(content.length);
+  await using file = await open(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW);
+  await file.writeFile(content);
   await file.sync();
 }
 

@@ -193,10 +193,11 @@ export class MemoryNetworkSystem implements NetworkSystem {
   async replaceFile(path: string, state: FileState, temporary: string): Promise<void> {
     const former = this.files.get(path);
     if (this.mounts.has(path) && former?.type === 'file' && state.type === 'file') {
-      const [old, written] = [Buffer.from(former.content, 'base64'), Buffer.from(state.content, 'base64')];
-      const torn = Buffer.concat([written, old.subarray(written.length)]).toString('base64');
-      await this.#do('writeInPlace', () => this.files.set(path, { ...former, content: torn }));
-      await this.#do('truncate', () => this.files.set(path, { ...former, content: state.content }));
+      const whole = Buffer.from(state.content, 'base64');
+      for (const length of [0, whole.length >> 1, whole.length]) {
+        const content = whole.subarray(0, length).toString('base64');
+        await this.#do('writeInPlace', () => this.files.set(path, { ...former, content }));
+      }
       return;
     }
     if (state.type !== 'absent') await this.#do('writeTemporary', () => this.files.set(temporary, state));

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sessionEndSchema, type SessionEnd } from '@sallyport/shared/protocol/session.ts';
 import { atomicWrite, removeTemporaries } from '../files/atomic-write.ts';
 import type { CategoryLog } from '../log/logger.ts';

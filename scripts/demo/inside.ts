@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import { importWireGuardConf } from '@sallyport/shared/client/import-wireguard-conf.ts';
 import type { TunnelProviderManager } from '@sallyport/shared/client/tunnel-provider-manager.ts';
 import { Background } from '../../test/rig/background.ts';
@@ -31,10 +31,13 @@ const implementation = await foreignPeer();
 if (implementation === null) {
   say.warning('No foreign WireGuard here (no kernel module, no Go): a second engine of ours plays the peer.');
 }
-await using peer = await say.step('A WireGuard peer with a web page and a name server behind it', async () => {
-  const network = await PeerNetwork.start({ implementation: implementation ?? ownPeer });
-  return [network, network.implementation.name];
-});
+await using peer = await say.step(
+  'A WireGuard peer with a web page and a name server behind it',
+  async () => {
+    const network = await PeerNetwork.start({ implementation: implementation ?? ownPeer });
+    return [network, network.implementation.name];
+  },
+);
 await using streams = await Background.start(
   'ip',
   [
@@ -86,7 +89,8 @@ const bytesThroughTunnel = await say.step('Bytes through the tunnel, as the devi
 });
 await disconnect(manager);
 await connect(manager);
-if ((await fetchText(pageUrl(peer.site.tunnel.v4))).trimEnd() !== pageText) throw new Error('The page changed.');
+if ((await fetchText(pageUrl(peer.site.tunnel.v4))).trimEnd() !== pageText)
+  throw new Error('The page changed.');
 await disconnect(manager);
 await manager.remove();
 client.close();
@@ -118,7 +122,9 @@ const summary = {
 const problems = [
   ...(new Set(helperPids).size === 1 ? [] : ['the helper’s pid changed']),
   ...(new Set(providerInstances).size === providerInstances.length ? [] : ['an instance ran twice']),
-  ...(summary.staticCounter === 2 && summary.instanceCounter === 1 ? [] : ['static or instance state is wrong']),
+  ...(summary.staticCounter === 2 && summary.instanceCounter === 1
+    ? []
+    : ['static or instance state is wrong']),
   ...(page === pageText ? [] : ['the page is another']),
   ...(dns.includes(peer.site.tunnel.v4) ? [] : ['the name resolved to something else']),
   ...(bytesThroughTunnel > 0 ? [] : ['no bytes were counted']),

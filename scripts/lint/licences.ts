@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Licences whose terms a permissively licensed product keeps by naming them. */
 const allowed = new Set([

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { describe, expect, it } from 'vitest';
 import { methodNames, notificationNames } from '@sallyport/shared/protocol/methods.ts';
 import { renderProtocol } from './render-protocol.ts';

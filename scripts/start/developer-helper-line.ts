@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What `developer-helper.ts` prints once it is up. */
 export const developerHelperSchema = z.strictObject({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** How many tests of a tier passed and failed. A skipped test counts as failed: it proves nothing. */
 export interface Tally {

@@ -6,7 +6,7 @@ import {
   ResponseError,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EndpointError, RemoteError, serializedErrorSchema, type ErrorCode } from '../protocol/errors.ts';
 import { messageToClientSchema } from '../protocol/messages.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Most characters (Unicode code points, after NFC) of a tunnel's name. */
 export const maximumTunnelNameCharacters = 64;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { cidrSchema, ipAddressSchema, networkSchema } from './cidr.ts';
 import { parseDomainName } from './domain-name.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { bundleIdentifierSchema } from '../protocol/configuration.ts';
 import { providerTypeSchema } from '../protocol/extension.ts';
 

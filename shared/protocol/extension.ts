@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { bundleIdentifierSchema } from './configuration.ts';
 
 export const providerTypes = ['packet-tunnel', 'dns-proxy'] as const;

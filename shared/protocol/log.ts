@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { jsonObjectSchema } from './json.ts';
 
 export const logLevels = ['debug', 'info', 'notice', 'warning', 'error'] as const;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Ids that our clients number their requests with. */
 const idSchema = z.int().nonnegative();

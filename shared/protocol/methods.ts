@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { configurationDraftSchema, configurationSchema, secretReferenceSchema } from './configuration.ts';
 import { serializedErrorSchema } from './errors.ts';
 import { extensionPropertiesSchema } from './extension.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { serializedErrorSchema } from './errors.ts';
 
 /** `NEVPNStatus` with its numbers. */

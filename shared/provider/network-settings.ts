@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { cidrSchema, ipAddressSchema } from '../formats/cidr.ts';
 
 /** A route; a null gateway means the tunnel interface itself (`NEIPv4Route`, `NEIPv6Route`). */

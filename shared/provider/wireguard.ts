@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { cidrSchema } from '../formats/cidr.ts';
 import { secretReferenceSchema } from '../protocol/configuration.ts';
 import type { PeerStatistics, SessionStatistics } from '../protocol/session.ts';

@@ -1,3 +1,4 @@
+import { benchAppStart } from './app-start.ts';
 import { benchConnect } from './connect.ts';
 import { benchDataplane } from './dataplane.ts';
 import type { BenchResult } from './result.ts';
@@ -6,6 +7,7 @@ import type { BenchResult } from './result.ts';
 const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
   dataplane: benchDataplane,
   connect: benchConnect,
+  'app-start': benchAppStart,
 };
 
 const name = process.argv[2] ?? '';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a benchmark measured, ready to be printed, compared and written down. */
 export const benchResultSchema = z.strictObject({

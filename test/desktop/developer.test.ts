@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -31,6 +31,7 @@ const button = (name: string) => app.page.getByRole('button', { name, exact: tru
 
 beforeAll(async () => {
   ({ person } = stack.use(await startDesktop()));
+  stack.defer(() => rm(developerDirectory(person.uid), { recursive: true, force: true }));
   const source = stack.use(await showSource());
   const [program, ...words] = person.command(
     source.node,

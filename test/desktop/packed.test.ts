@@ -15,6 +15,7 @@ import { RootHelper } from './rig/root-helper.ts';
  * endpoint, with a foreign WireGuard peer behind a cable. One story: each test goes on where the last one stopped.
  */
 
+const stack = new AsyncDisposableStack();
 let desktop: Desktop;
 let installed: InstalledApp;
 let network: PeerNetwork;
@@ -36,16 +37,14 @@ const title = (text: string) => expectVisible(app.page.locator('.connection-titl
 const button = (name: string) => app.page.getByRole('button', { name, exact: true });
 
 beforeAll(async () => {
-  desktop = await startDesktop();
-  installed = await installApp();
-  network = await PeerNetwork.start();
+  desktop = stack.use(await startDesktop());
+  installed = stack.use(await installApp());
+  network = stack.use(await PeerNetwork.start());
   conf = await network.clientConf({ persistentKeepalive: 1 });
-  app = await launch();
+  app = stack.use(await launch());
 });
 
-afterAll(async () => {
-  for (const each of [app, helper, network, installed, desktop]) await each[Symbol.asyncDispose]();
-});
+afterAll(() => stack.disposeAsync());
 
 describe('without a helper', () => {
   it('says that the extension is not active and what to do', async () => {
@@ -62,7 +61,7 @@ describe('without a helper', () => {
   });
 
   it('goes on by itself once the helper is there', async () => {
-    helper = await RootHelper.start(desktop.person.uid);
+    helper = stack.use(await RootHelper.start(desktop.person.uid));
     await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }), 40_000);
     await app.picture('packed-empty');
   });
@@ -230,7 +229,7 @@ describe('quitting', () => {
   });
 
   it('is not the end: opened again, it shows the tunnel as it is', async () => {
-    app = await launch('dark');
+    app = stack.use(await launch('dark'));
     await title('Connected');
     await app.page.waitForTimeout(3000);
     await app.picture('packed-connected-dark');

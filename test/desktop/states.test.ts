@@ -17,19 +17,20 @@ import { expectVisible } from './rig/expect-visible.ts';
  * helper is in for a moment only. Whether the whole works is for `packed.test.ts` to say.
  */
 
+const stack = new AsyncDisposableStack();
 let desktop: Desktop;
 let folder: string;
 let executable: string;
 
 beforeAll(async () => {
-  desktop = await startDesktop();
+  desktop = stack.use(await startDesktop());
   folder = await buildApp({
     output: join(desktop.person.home, 'app'),
     main: fileURLToPath(new URL('memory/memory-main.ts', import.meta.url)),
   });
   ({ executable } = await ensureElectron());
 });
-afterAll(() => desktop[Symbol.asyncDispose]());
+afterAll(() => stack.disposeAsync());
 
 const home = exampleConfiguration({ name: 'Home' }, 1);
 const office = exampleConfiguration({ name: 'Office Berlin' }, 2);
@@ -64,18 +65,24 @@ async function show(app: DesktopApp, name: string): Promise<void> {
 
 describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
   let app: DesktopApp;
-  const picture = (name: string) => app.picture(`${name}-${colorScheme}`);
+  /** Keeps a picture of the state, and lets axe look for what keeps people from using it. */
+  const examine = async (name: string): Promise<void> => {
+    await app.picture(`${name}-${colorScheme}`);
+    expect(await app.barriers()).toEqual([]);
+  };
   const title = (text: string) => expectVisible(app.page.locator('.connection-title', { hasText: text }));
 
   beforeAll(async () => {
-    app = await DesktopApp.launch({ person: desktop.person, executable, args: [folder], colorScheme });
+    app = stack.use(
+      await DesktopApp.launch({ person: desktop.person, executable, args: [folder], colorScheme }),
+    );
   });
   afterAll(() => app[Symbol.asyncDispose]());
 
   it('tells a newcomer what to do', async () => {
     await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }));
     expect(await app.page.getByRole('button').allInnerTexts()).toEqual(['Import a configuration…']);
-    await picture('empty');
+    await examine('empty');
   });
 
   it('lists tunnels by name', async () => {
@@ -87,7 +94,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
       cabin.name,
     ]);
     await title('Not connected');
-    await picture('disconnected');
+    await examine('disconnected');
   });
 
   it('shows a session from connecting to connected, with its traffic', async () => {
@@ -97,7 +104,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     const received = app.page.getByRole('region', { name: 'Transfer' });
     await waitUntil('traffic is counted', async () => (await received.innerText()).includes('MB/s'), 20_000);
     await app.page.waitForTimeout(6000);
-    await picture('connected');
+    await examine('connected');
   });
 
   it('says why a start failed', async () => {
@@ -107,14 +114,14 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await title('Could not connect');
     await expectVisible(app.page.getByText('did not answer for 60 seconds'));
     await expectVisible(app.page.getByRole('button', { name: 'Try again' }));
-    await picture('failed');
+    await examine('failed');
   });
 
   it('counts down to the next attempt', async () => {
     await setSession(app, 2, { status: 'connecting', nextAttemptDate: Date.now() + 8500 });
     await title('Waiting to try again');
     await expectVisible(app.page.getByText(/Next attempt in [678] s\./));
-    await picture('waiting');
+    await examine('waiting');
   });
 
   it('shows that a tunnel is being mended', async () => {
@@ -127,7 +134,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await setSession(app, 2, reasserting);
     await title('Reconnecting…');
     await expectVisible(app.page.getByText('The network changed.'));
-    await picture('reasserting');
+    await examine('reasserting');
   });
 
   it('asks before one tunnel takes the place of another', async () => {
@@ -143,7 +150,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await app.page.getByRole('button', { name: 'Connect', exact: true }).click();
     const dialog = app.page.getByRole('dialog', { name: 'Switch from Home to Office Berlin?' });
     await expectVisible(dialog);
-    await picture('conflict');
+    await examine('conflict');
     await dialog.getByRole('button', { name: 'Disconnect Home and connect' }).click();
     await title('Connected');
     await expectVisible(
@@ -159,7 +166,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await app.page.getByRole('textbox', { name: 'Name of the tunnel' }).fill('a/b');
     await app.page.keyboard.press('Enter');
     await expectVisible(app.page.getByRole('alert').getByText('The name contains a slash. Choose another.'));
-    await picture('rename');
+    await examine('rename');
     await app.page.getByRole('textbox').fill('Office');
     await app.page.keyboard.press('Enter');
     await expectVisible(app.page.getByRole('heading', { level: 1, name: 'Office' }));
@@ -170,7 +177,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await remove.click();
     const dialog = app.page.getByRole('dialog', { name: 'Remove Office?' });
     await expectVisible(dialog.getByText('It is disconnected first.'));
-    await picture('remove');
+    await examine('remove');
     await app.page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
     expect(await app.page.evaluate(`document.activeElement.textContent`)).toBe('Remove');
@@ -186,7 +193,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await app.page.keyboard.press('ArrowDown');
     await app.page.keyboard.press('Enter');
     await expectVisible(app.page.getByRole('heading', { level: 1, name: cabin.name }));
-    await picture('keyboard');
+    await examine('keyboard');
   });
 
   it('says that the extension is away, and recovers by itself', async () => {
@@ -194,7 +201,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
       globalThis.memoryClient?.setReachable(false);
     });
     await expectVisible(app.page.getByRole('heading', { name: 'The extension is not active' }));
-    await picture('unreachable');
+    await examine('unreachable');
     await app.electron.evaluate(() => {
       globalThis.memoryClient?.setReachable(true);
     });

@@ -7,7 +7,7 @@ import { ReconnectingClient } from '@sallyport/shared/client/reconnecting-client
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { Background } from './background.ts';
 
-const main = fileURLToPath(new URL('../../helper/main.ts', import.meta.url));
+const sourceMain = fileURLToPath(new URL('../../helper/main.ts', import.meta.url));
 
 /** glibc keeps what many cycles freed; these give it back. Whoever starts the helper sets them. */
 export const helperEnvironment: NodeJS.ProcessEnv = {
@@ -20,6 +20,8 @@ export interface HelperOptions {
   readonly directory?: string;
   /** Manifest file of another extension; the product's own unless told. */
   readonly manifest?: string;
+  /** The helper's main; the source tree's unless told. */
+  readonly main?: string;
   readonly nodeArguments?: readonly string[];
   readonly logLevel?: string;
 }
@@ -48,7 +50,7 @@ export class HelperProcess implements AsyncDisposable {
       [
         ...(options.nodeArguments ?? []),
         '--disable-sigusr1',
-        main,
+        options.main ?? sourceMain,
         '--developer',
         ...['--endpoint', endpoint, '--state', join(directory, 'state')],
         ...['--log-level', options.logLevel ?? 'debug'],

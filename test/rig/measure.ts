@@ -2,7 +2,7 @@ import { Resolver } from 'node:dns/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { z } from 'zod';
+import * as z from 'zod';
 import { run } from './run.ts';
 
 /**

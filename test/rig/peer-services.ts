@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer as createWebServer } from 'node:http';
 import { createServer, type Socket } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DnsServer } from './dns-server.ts';
 import {
   peerServicesOptionsSchema,

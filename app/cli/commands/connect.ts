@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaultStartTimeout } from '@sallyport/shared/client/tunnel-provider-session.ts';
 import { TunnelProviderManager } from '@sallyport/shared/client/tunnel-provider-manager.ts';
 import { isError } from '@sallyport/shared/protocol/errors.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { TunnelProviderManager } from '@sallyport/shared/client/tunnel-provider-manager.ts';
 import { defineCommand, tunnelArgument } from '../command.ts';
 import { visible } from '../format/visible.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { extensionPropertiesSchema, type Registration } from '@sallyport/shared/protocol/extension.ts';
 import { defineCommand } from '../command.ts';
 import { formatTime } from '../format/quantity.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { readWireGuardFile, saveWireGuardImport } from '@sallyport/shared/client/import-wireguard-conf.ts';
 import { configurationSchema } from '@sallyport/shared/protocol/configuration.ts';
 import { defineCommand } from '../command.ts';

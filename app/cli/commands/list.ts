@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { defineCommand } from '../command.ts';
 import { statusCell, statusDetail } from '../format/session-text.ts';
 import { renderTable } from '../format/table.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { maximumLogEntries } from '@sallyport/shared/protocol/limits.ts';
 import { logEntrySchema, logLevels, type LogEntry, type LogLevel } from '@sallyport/shared/protocol/log.ts';
 import type { Cli } from '../cli.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { defineCommand, tunnelArgument } from '../command.ts';
 import { visible } from '../format/visible.ts';
 import { resolveTunnel } from '../resolve-name.ts';

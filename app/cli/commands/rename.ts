@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { TunnelProviderManager } from '@sallyport/shared/client/tunnel-provider-manager.ts';
 import { validateTunnelName } from '@sallyport/shared/formats/tunnel-name.ts';
 import { configurationSchema } from '@sallyport/shared/protocol/configuration.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sessionStatisticsSchema } from '@sallyport/shared/protocol/session.ts';
 import { defineCommand, tunnelArgument } from '../command.ts';
 import { renderTable } from '../format/table.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ReconnectingClient } from '@sallyport/shared/client/reconnecting-client.ts';
 import type { Cli } from '../cli.ts';
 import { defineCommand, tunnelArgument } from '../command.ts';

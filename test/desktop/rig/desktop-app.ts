@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
 import { _electron, type ElectronApplication, type Page } from 'playwright-core';
+import * as z from 'zod';
 import type { Person } from './person.ts';
 
 const pictures = fileURLToPath(new URL('../../../artifacts/desktop/', import.meta.url));
@@ -69,6 +72,16 @@ export class DesktopApp implements AsyncDisposable {
     await this.#page.screenshot({ path: join(pictures, `${name}.png`) });
   }
 
+  /** What axe-core finds wrong for people who see, hear or point differently: rule and element of each. */
+  async barriers(): Promise<readonly string[]> {
+    await this.#page.evaluate(axe.source);
+    const found: unknown = await this.#page.evaluate(
+      `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
+        violations.flatMap(({ id, nodes }) => nodes.map(({ html, any }) => [id, html, ...any.map((each) => each.message)].join(' | '))))`,
+    );
+    return z.array(z.string()).parse(found);
+  }
+
   /** Drops files on the window as a file manager would. */
   async drop(...files: readonly { readonly name: string; readonly text: string }[]): Promise<void> {
     const transfer = await this.#page.evaluateHandle(
@@ -83,17 +96,13 @@ export class DesktopApp implements AsyncDisposable {
     await area.dispatchEvent('drop', { dataTransfer: transfer });
   }
 
-  /** The buttons' row of the tunnel that is shown has this one. */
-  async connectionTitle(): Promise<string> {
-    return this.#page.locator('.connection-title').innerText();
-  }
-
   /** Ends the app as the end of a session would, without questions. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = new Promise((resolve) => this.electron.process().once('exit', resolve));
-    if (this.electron.process().exitCode !== null) return;
-    this.electron.process().kill('SIGTERM');
-    const timer = setTimeout(() => this.electron.process().kill('SIGKILL'), 5000);
+    const child = this.electron.process();
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
     await ended;
     clearTimeout(timer);
   }

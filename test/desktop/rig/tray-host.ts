@@ -4,7 +4,7 @@ import { access, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
 import { MissingPrerequisite } from '../../rig/missing-prerequisite.ts';
 import { succeeds } from '../../rig/run.ts';
 import { waitUntil } from '../../rig/wait.ts';
