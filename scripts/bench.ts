@@ -1,0 +1,81 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { benchResultSchema, formatResult, type BenchResult } from '../test/bench/result.ts';
+import { benchInstall } from '../test/bench/install.ts';
+import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
+import { ended, spawnInPrivateNamespaces } from '../test/rig/namespace.ts';
+import { buildNative } from './build-native.ts';
+import { ensurePrerequisites } from './prerequisites.ts';
+import { replaceSection } from './bench/sections.ts';
+
+/**
+ * `npm run bench [NAME …] [-- --json] [-- --write]`: measurements, side by side with a peer where there is one.
+ *
+ * `--json` prints one JSON line a benchmark; `--write` puts the results into `docs/benchmarks.md`.
+ */
+const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
+  dataplane: () => inside('dataplane'),
+  connect: () => inside('connect'),
+  'app-start': packedAppStart,
+  install: benchInstall,
+};
+
+const document = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+const script = fileURLToPath(new URL('../test/bench/inside.ts', import.meta.url));
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
+});
+
+try {
+  const unknown = positionals.find((name) => !(name in benches));
+  if (unknown !== undefined) {
+    throw new MissingPrerequisite(`There is no benchmark ${unknown}. There are: ${Object.keys(benches).join(', ')}`);
+  }
+  await ensurePrerequisites('bench');
+  await buildNative();
+  for (const [name, bench] of Object.entries(benches)) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    const result = await bench();
+    process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `\n${formatResult(result)}`);
+    if (values.write) {
+      await writeFile(document, replaceSection(await readFile(document, 'utf8'), formatResult(result)));
+    }
+    if (result.aims.some((aim) => !aim.met)) process.exitCode = 1;
+  }
+} catch (error) {
+  if (!(error instanceof MissingPrerequisite)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+}
+
+/** Packs the app below /tmp, where the ordinary user who runs it may look. */
+async function packedAppStart(): Promise<BenchResult> {
+  await ensurePrerequisites('desktop');
+  // Loaded only here: electron-builder is slow to start.
+  const { packageApp } = await import('./package.ts');
+  const output = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
+  try {
+    await chmod(output, 0o755);
+    const { executable } = await packageApp(output);
+    return await inside('app-start', { SALLYPORT_PACKAGED_APP: executable });
+  } finally {
+    await rm(output, { recursive: true, force: true });
+  }
+}
+
+/** Runs a benchmark in private namespaces, where the helper and the peer may change the network. */
+async function inside(name: string, env: NodeJS.ProcessEnv = {}): Promise<BenchResult> {
+  const child = await spawnInPrivateNamespaces(process.execPath, [script, name], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env,
+  });
+  let output = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  if ((await ended(child)) !== 0) throw new Error(`The benchmark ${name} failed.`);
+  return benchResultSchema.parse(JSON.parse(output));
+}
