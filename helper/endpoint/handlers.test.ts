@@ -1,0 +1,491 @@
+import { randomUUID } from 'node:crypto';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
+import {
+  configurationDraftSchema,
+  type ConfigurationDraft,
+} from '@sallyport/shared/protocol/configuration.ts';
+import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
+import {
+  methods,
+  notifications,
+  type MethodName,
+  type MethodResult,
+} from '@sallyport/shared/protocol/methods.ts';
+import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
+import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
+import { ConfigurationStore } from '../configurations/configuration-store.ts';
+import { LeakWatch } from '../host/leak-watch.ts';
+import { ProviderRegistry } from '../host/provider-registry.ts';
+import { FileSecretStore } from '../keychain/secret-store.ts';
+import { Logger } from '../log/logger.ts';
+import { FileEndStore } from '../sessions/end-store.ts';
+import { SessionManager } from '../sessions/session-manager.ts';
+import { MemoryListener, type MemoryClient } from '../testing/memory-listener.ts';
+import { MemoryVirtualInterfaces } from '../testing/memory-virtual-interface.ts';
+import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
+import { EndpointServer } from './endpoint-server.ts';
+import { makeHandlers } from './handlers.ts';
+import { Subscriptions } from './subscriptions.ts';
+
+const provider = 'com.example.echo';
+const canary = 'correct horse battery staple';
+const directory = useTemporaryDirectory();
+const leaks = new LeakWatch();
+
+/** Answers messages with themselves, and pushes those that begin with an exclamation mark. */
+class Echo extends PacketTunnelProvider {
+  override startTunnel(): Promise<void> {
+    return Promise.resolve();
+  }
+  override stopTunnel(): Promise<void> {
+    return Promise.resolve();
+  }
+  override async handleAppMessage(message: Uint8Array): Promise<Uint8Array | null> {
+    if (message.byteLength === 0) return null;
+    if (message[0] === 0x21) {
+      this.sendProviderMessage(message.subarray(1));
+      return new Uint8Array([Number(await this.displayMessage('Look here'))]);
+    }
+    return message;
+  }
+}
+
+/** The helper with files in a temporary directory, devices in memory and clients in the test. */
+class Rig {
+  readonly listener = new MemoryListener();
+  readonly lines: string[] = [];
+  readonly logger = new Logger((line) => this.lines.push(line), { level: 'debug' });
+  readonly followers = new Map<number, () => void>();
+  readonly configurations: ConfigurationStore;
+  readonly server: EndpointServer;
+
+  private constructor(configurations: ConfigurationStore, secrets: FileSecretStore, ends: FileEndStore) {
+    this.configurations = configurations;
+    const registry = new ProviderRegistry();
+    registry.register(provider, Echo);
+    const subscriptions = new Subscriptions((connection, name, params) => {
+      this.server.notify(connection, name, params);
+    });
+    const isTold = (connection: number): boolean => this.server.roleOf(connection) !== 'observer';
+    const sessions = new SessionManager({
+      configurations,
+      ends,
+      logger: this.logger,
+      deadlines: { start: 5000, stop: 5000 },
+      host: {
+        registry,
+        secrets,
+        interfaces: new MemoryVirtualInterfaces(),
+        leaks,
+        path: () => invalidPath,
+        resolveHost: (host) => Promise.resolve([host]),
+      },
+      network: () => ({
+        fwmark: 1,
+        mtu: () => 1420,
+        apply: () => Promise.resolve(),
+        clear: () => Promise.resolve(),
+      }),
+      interfaceName: (id) => `sp-${id.slice(0, 8)}`,
+      observer: {
+        sessionChanged: (session) => {
+          subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session }));
+        },
+        providerMessage: (id, message) => {
+          subscriptions.publish(
+            'session.providerMessage',
+            (sequence) => ({ sequence, id, message: Buffer.from(message).toString('base64') }),
+            isTold,
+          );
+        },
+        displayMessage: (id, text) =>
+          subscriptions.publish('session.displayMessage', (sequence) => ({ sequence, id, text }), isTold) > 0,
+      },
+    });
+    this.server = new EndpointServer({
+      log: this.logger.child('endpoint'),
+      requirement: { executables: [], administrators: [1000], developerMode: false },
+      handlers: makeHandlers({
+        manifest: sallyportManifest,
+        developerMode: false,
+        url: 'file:///opt/helper/',
+        startedAt: 1,
+        registry,
+        configurations,
+        sessions,
+        subscriptions,
+        logger: this.logger,
+        followers: this.followers,
+        server: () => this.server,
+      }),
+      onClosed: (connection) => {
+        subscriptions.unsubscribe(connection);
+        this.followers.get(connection)?.();
+        this.followers.delete(connection);
+      },
+    });
+    this.server.start(this.listener.listen);
+  }
+
+  static async open(): Promise<Rig> {
+    const secrets = await FileSecretStore.open(join(directory.path, 'secrets'));
+    const configurations = await ConfigurationStore.open(
+      join(directory.path, 'configurations'),
+      secrets,
+      () => undefined,
+    );
+    const ends = await FileEndStore.open(join(directory.path, 'ends.json'), () => undefined);
+    return new Rig(configurations, secrets, ends);
+  }
+
+  /** A client that greeted. */
+  async client(uid = 0): Promise<MemoryClient> {
+    const client = this.listener.connect({ uid });
+    await client.hello();
+    return client;
+  }
+}
+
+let rig: Rig;
+let client: MemoryClient;
+
+beforeEach(async () => {
+  rig = await Rig.open();
+  client = await rig.client();
+});
+
+/** Calls and checks the answer against the protocol's own schema. @throws what the endpoint answered */
+async function call<M extends MethodName>(
+  method: M,
+  params: unknown = {},
+  by = client,
+): Promise<MethodResult<M>> {
+  const { result, error } = await by.call(method, params);
+  if (error !== undefined) throw Object.assign(new Error('refused'), error);
+  const schema: (typeof methods)[M]['result'] = methods[method].result;
+  return schema.parse(result) as MethodResult<M>;
+}
+
+function failure(code: string): object {
+  return { data: expect.objectContaining({ code }) };
+}
+
+function draft(changes: Partial<ConfigurationDraft> = {}): ConfigurationDraft {
+  return configurationDraftSchema.parse({
+    id: randomUUID(),
+    name: 'Home',
+    protocolConfiguration: { providerBundleIdentifier: provider, serverAddress: null },
+    ...changes,
+  });
+}
+
+async function save(
+  one: ConfigurationDraft,
+  expectedRevision: number | null = null,
+): Promise<ConfigurationDraft> {
+  await call('configurations.save', { configuration: one, expectedRevision });
+  return one;
+}
+
+async function statusOf(id: string, status: string): Promise<void> {
+  await vi.waitFor(async () => {
+    const { sessions } = await call('events.subscribe', {}, await rig.client(1001));
+    expect(sessions.find((session) => session.configurationId === id)?.status).toBe(status);
+  });
+}
+
+describe('hello', () => {
+  const hello = { client: { name: 'test', version: '1' } };
+
+  it('[E9] agrees on a version that both speak', async () => {
+    for (const protocol of [
+      { oldest: 1, newest: 1 },
+      { oldest: 1, newest: 7 },
+    ]) {
+      expect(await call('hello', { ...hello, protocol })).toMatchObject({ protocol: 1, pid: process.pid });
+    }
+  });
+
+  it('[E9] says which side to update', async () => {
+    await expect(call('hello', { ...hello, protocol: { oldest: 2, newest: 3 } })).rejects.toMatchObject({
+      data: {
+        code: 'protocolVersionUnsupported',
+        details: { update: 'helper' },
+        message: expect.stringMatching(/Activate/),
+      },
+    });
+    await expect(call('hello', { ...hello, protocol: { oldest: 2, newest: 1 } })).rejects.toMatchObject(
+      failure('invalidParameters'),
+    );
+  });
+
+  it('[E8] names the caller’s role', async () => {
+    for (const [uid, role] of [
+      [0, 'administrator'],
+      [1000, 'administrator'],
+      [1001, 'observer'],
+    ] as const) {
+      const by = await rig.client(uid);
+      expect((await call('hello', { ...hello, protocol: { oldest: 1, newest: 1 } }, by)).role).toBe(role);
+    }
+  });
+});
+
+describe('configurations', () => {
+  it('are saved, loaded, listed and removed', async () => {
+    const one = await save(draft());
+    expect(await call('configurations.load', { id: one.id })).toMatchObject({
+      configuration: { ...one, revision: 1, owner: 0 },
+    });
+    expect((await call('configurations.list')).configurations).toHaveLength(1);
+    await call('configurations.remove', { id: one.id });
+    expect((await call('configurations.list')).configurations).toEqual([]);
+    for (const method of [
+      'configurations.load',
+      'configurations.remove',
+      'session.start',
+      'session.stop',
+    ] as const) {
+      await expect(call(method, { id: one.id })).rejects.toMatchObject(failure('configurationUnknown'));
+    }
+  });
+
+  it('[M2] save with an old revision fails and changes nothing', async () => {
+    const one = await save(draft());
+    await save({ ...one, name: 'Office' }, 1);
+    await expect(save({ ...one, name: 'Late' }, 1)).rejects.toMatchObject(failure('configurationStale'));
+    expect(await call('configurations.load', { id: one.id })).toMatchObject({
+      configuration: { name: 'Office', revision: 2 },
+    });
+  });
+
+  it('[K2] take secrets and never give them back', async () => {
+    const reference = randomUUID();
+    const one = draft({ secretReferences: [reference] });
+    const secrets = { [reference]: Buffer.from(canary).toString('base64') };
+    const follower = await rig.client();
+    await call('events.subscribe', {}, follower);
+    await call('log.read', { follow: true, level: 'debug' }, follower);
+    await call('configurations.save', { configuration: one, expectedRevision: null, secrets });
+    // Refused ones do not come back in the error either.
+    await client.call('configurations.save', { configuration: one, expectedRevision: 5, secrets });
+    await client.call('configurations.save', {
+      configuration: one,
+      expectedRevision: 1,
+      secrets: { x: secrets },
+    });
+    await call('configurations.load', { id: one.id });
+    await call('configurations.list');
+    expect(await readFile(join(directory.path, 'secrets', reference), 'utf8')).toBe(canary);
+    const seen = [...client.received, ...follower.received, ...rig.lines]
+      .map((one) => JSON.stringify(one))
+      .join();
+    expect(seen).not.toContain(canary);
+    expect(seen).not.toContain(secrets[reference]);
+    const stored = await readFile(join(directory.path, 'configurations', `${one.id}.json`), 'utf8');
+    expect(stored).not.toContain(canary);
+    await call('configurations.remove', { id: one.id });
+    expect(await readdir(join(directory.path, 'secrets'))).toEqual([]);
+  });
+
+  it('[M6] are removed with their running session, which clients hear of in order', async () => {
+    const one = await save(draft());
+    await call('session.start', { id: one.id });
+    await statusOf(one.id, 'connected');
+    const follower = await rig.client(1001);
+    await call('events.subscribe', {}, follower);
+    await Promise.all([
+      call('configurations.remove', { id: one.id }),
+      call('configurations.remove', { id: one.id }, await rig.client()),
+    ]);
+    const told = follower.received.slice(2);
+    const statuses = told.map((message) =>
+      Reflect.get(Object(Reflect.get(Object(message['params']), 'session')), 'status'),
+    );
+    expect(statuses.filter((status) => status !== undefined)).toContain('disconnecting');
+    expect(told.at(-1)).toMatchObject({
+      method: 'configurations.changed',
+      params: { id: one.id, configuration: null },
+    });
+    expect((await call('events.subscribe')).sessions).toEqual([]);
+  });
+
+  it('are saved by nobody while they are being removed', async () => {
+    const one = await save(draft());
+    await call('session.start', { id: one.id });
+    await statusOf(one.id, 'connected');
+    const removal = call('configurations.remove', { id: one.id });
+    await expect(save({ ...one, name: 'Late' }, 1)).rejects.toMatchObject(failure('configurationUnknown'));
+    await removal;
+    expect(await call('events.subscribe')).toMatchObject({ configurations: [], sessions: [] });
+  });
+});
+
+describe('[E8] events', () => {
+  it('tell every client of configurations and sessions what its role may see', async () => {
+    const administrator = await rig.client(1000);
+    const observer = await rig.client(1001);
+    const before = await save(draft({ name: 'Before' }));
+    expect((await call('events.subscribe', {}, administrator)).configurations).toMatchObject([
+      { id: before.id },
+    ]);
+    expect(await call('events.subscribe', {}, observer)).toMatchObject({
+      configurations: [],
+      sessions: [{ configurationId: before.id, status: 'disconnected' }],
+    });
+    const { id } = await save(draft());
+    await call('session.start', { id });
+    await statusOf(id, 'connected');
+    await call('session.sendProviderMessage', {
+      id,
+      message: Buffer.from('!hi').toString('base64'),
+      timeout: 1000,
+    });
+    expect(administrator.notifications('configurations.changed')).toMatchObject([
+      { id, configuration: { name: 'Home' } },
+    ]);
+    expect(observer.notifications('configurations.changed')).toEqual([]);
+    for (const follower of [administrator, observer]) {
+      const statuses = follower
+        .notifications('sessions.changed')
+        .map((params) => notifications['sessions.changed'].params.parse(params).session.status);
+      expect(statuses.filter((status, index) => status !== statuses[index - 1])).toEqual([
+        'disconnected',
+        'connecting',
+        'connected',
+      ]);
+      const numbers = follower.received
+        .slice(2)
+        .map((message) => Reflect.get(Object(message['params']), 'sequence'));
+      expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    }
+    expect(administrator.notifications('session.providerMessage')).toMatchObject([{ id, message: 'aGk=' }]);
+    expect(administrator.notifications('session.displayMessage')).toMatchObject([{ id, text: 'Look here' }]);
+    expect(observer.notifications('session.providerMessage')).toEqual([]);
+    expect(observer.notifications('session.displayMessage')).toEqual([]);
+  });
+});
+
+describe('[E7] provider messages', () => {
+  const message = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+  it('carry any bytes, several in flight, and their bounds', async () => {
+    const { id } = await save(draft());
+    await expect(
+      call('session.sendProviderMessage', { id, message: 'AA==', timeout: 1000 }),
+    ).rejects.toMatchObject(failure('sessionNotRunning'));
+    await call('session.start', { id });
+    await statusOf(id, 'connected');
+    const bodies = [Uint8Array.of(0), Uint8Array.of(255, 254), new Uint8Array(maximumProviderMessageBytes)];
+    const replies = await Promise.all(
+      bodies.map((body) =>
+        call('session.sendProviderMessage', { id, message: message(body), timeout: 1000 }),
+      ),
+    );
+    expect(replies.map(({ reply }) => reply)).toEqual(bodies.map(message));
+    expect(await call('session.sendProviderMessage', { id, message: '', timeout: 1000 })).toEqual({
+      reply: null,
+    });
+    const tooLarge = message(new Uint8Array(maximumProviderMessageBytes + 1));
+    await expect(
+      call('session.sendProviderMessage', { id, message: tooLarge, timeout: 1000 }),
+    ).rejects.toMatchObject(failure('tooLarge'));
+    expect(
+      await call('session.sendProviderMessage', { id, message: message(Buffer.from('!')), timeout: 1000 }),
+    ).toEqual({
+      reply: message(Uint8Array.of(0)),
+    });
+  });
+});
+
+describe('sessions', () => {
+  it('[L13] say how the last run ended, also after a restart of the helper', async () => {
+    const { id } = await save(draft());
+    expect(await call('session.lastDisconnectError', { id })).toEqual({ reason: null, error: null });
+    expect(await call('session.statistics', { id })).toEqual({ statistics: null });
+    await call('session.start', { id });
+    await statusOf(id, 'connected');
+    expect((await call('session.statistics', { id })).statistics).toMatchObject({
+      receivedBytes: 0,
+      peers: [],
+    });
+    await call('session.stop', { id });
+    await statusOf(id, 'disconnected');
+    const ended = { reason: 'userInitiated', error: null };
+    expect(await call('session.lastDisconnectError', { id })).toEqual(ended);
+    await vi.waitFor(async () => {
+      expect(await readFile(join(directory.path, 'ends.json'), 'utf8')).toContain('userInitiated');
+    });
+    rig.server.stop();
+    rig = await Rig.open();
+    client = await rig.client();
+    expect(await call('session.lastDisconnectError', { id })).toEqual(ended);
+  });
+
+  it('refuse what is disabled or has no provider', async () => {
+    const disabled = await save(draft({ isEnabled: false }));
+    await expect(call('session.start', { id: disabled.id })).rejects.toMatchObject(
+      failure('configurationDisabled'),
+    );
+    const protocolConfiguration = {
+      ...disabled.protocolConfiguration,
+      providerBundleIdentifier: 'com.example.gone',
+    };
+    const orphan = await save(draft({ name: 'Orphan', protocolConfiguration }));
+    await expect(call('session.start', { id: orphan.id })).rejects.toMatchObject(failure('pluginDisabled'));
+  });
+});
+
+describe('[L9] extension.list', () => {
+  it('says what the log says', async () => {
+    const { id } = await save(draft());
+    await call('session.start', { id });
+    await statusOf(id, 'connected');
+    const { extensions } = await call('extension.list', {}, await rig.client(1001));
+    expect(extensions).toMatchObject([
+      {
+        bundleIdentifier: sallyportManifest.identifier,
+        pid: process.pid,
+        registrations: [{ identifier: provider, type: 'packet-tunnel', found: 1, active: 1 }],
+      },
+    ]);
+    const { entries } = await call('log.read', { limit: 1000 });
+    expect(entries.map(({ message }) => message)).toContain(
+      `Found 1 (1 active) registrations for ${provider} (packet-tunnel)`,
+    );
+  });
+});
+
+describe('log.read', () => {
+  it('gives the newest entries and then each later one, once, until the client goes', async () => {
+    rig.logger.log('info', 'test', 'before');
+    const follower = await rig.client();
+    const { entries } = await call('log.read', { limit: 2, level: 'info', follow: true }, follower);
+    expect(entries).toHaveLength(2);
+    await call('log.read', { follow: true, level: 'notice' }, follower);
+    rig.logger.log('info', 'test', 'not grave enough');
+    rig.logger.log('notice', 'test', 'after');
+    expect(follower.notifications('log.entry')).toMatchObject([{ message: 'after' }]);
+    expect(rig.followers.size).toBe(1);
+    follower.close();
+    await vi.waitFor(() => {
+      expect(rig.followers.size).toBe(0);
+    });
+    rig.logger.log('notice', 'test', 'late');
+    expect(follower.notifications('log.entry')).toHaveLength(1);
+  });
+
+  it('of a client that does not read ends its connection, not the helper', async () => {
+    const follower = await rig.client();
+    await call('log.read', { follow: true, level: 'debug' }, follower);
+    follower.reads = false;
+    for (let index = 0; index < 100; index += 1) rig.logger.log('info', 'test', String(index));
+    await vi.waitFor(() => {
+      expect(rig.followers.size).toBe(0);
+    });
+    expect(await call('configurations.list')).toEqual({ configurations: [] });
+  });
+});
