@@ -24,7 +24,9 @@ const { values } = parseArgs({
   },
 });
 
-const logger = new Logger((line) => process.stderr.write(line), { level: logLevelSchema.parse(values['log-level']) });
+const logger = new Logger((line) => process.stderr.write(line), {
+  level: logLevelSchema.parse(values['log-level']),
+});
 const end = guardProcess(logger.child('main'));
 
 try {
@@ -58,7 +60,9 @@ try {
       extension.stop().then(
         () => end.exit(0),
         (error: unknown) => {
-          logger.log('error', 'main', 'The helper could not stop in order.', { fields: { error: String(error) } });
+          logger.log('error', 'main', 'The helper could not stop in order.', {
+            fields: { error: String(error) },
+          });
           end.exit(exitCodeOfFault);
         },
       );
@@ -72,7 +76,8 @@ try {
 
 /** The product's manifest, or that of another extension, whose modules lie beside the file. */
 function chosenManifest(path: string | undefined): { manifest: ExtensionManifest; base: URL } {
-  if (path === undefined) return { manifest: asBuilt(sallyportManifest), base: new URL('./', import.meta.url) };
+  if (path === undefined)
+    return { manifest: asBuilt(sallyportManifest), base: new URL('./', import.meta.url) };
   const manifest = manifestSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   return { manifest, base: pathToFileURL(`${dirname(resolve(path))}/`) };
 }

@@ -160,7 +160,12 @@ export async function startSystemExtensionMode(
       followers.delete(connection);
     },
   });
-  server.start((onEvent) => listenNatively({ path: endpoint, developerMode, maximumFrameBytes, log: logger.child('endpoint') }, onEvent));
+  server.start((onEvent) =>
+    listenNatively(
+      { path: endpoint, developerMode, maximumFrameBytes, log: logger.child('endpoint') },
+      onEvent,
+    ),
+  );
   logger.log('notice', 'main', `${valid.name} ${valid.version} answers at ${endpoint}.`, {
     fields: { identifier: valid.identifier, pid: process.pid, developerMode },
   });

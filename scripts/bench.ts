@@ -34,7 +34,9 @@ const { values, positionals } = parseArgs({
 try {
   const unknown = positionals.find((name) => !(name in benches));
   if (unknown !== undefined) {
-    throw new MissingPrerequisite(`There is no benchmark ${unknown}. There are: ${Object.keys(benches).join(', ')}`);
+    throw new MissingPrerequisite(
+      `There is no benchmark ${unknown}. There are: ${Object.keys(benches).join(', ')}`,
+    );
   }
   await ensurePrerequisites('bench');
   await buildNative();

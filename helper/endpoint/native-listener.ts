@@ -54,7 +54,11 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
   };
 }
 
-function receive(event: EndpointEvent, { path, log }: ListenOptions, onEvent: (event: ListenerEvent) => void): void {
+function receive(
+  event: EndpointEvent,
+  { path, log }: ListenOptions,
+  onEvent: (event: ListenerEvent) => void,
+): void {
   switch (event.kind) {
     case 'connection':
     case 'frame':

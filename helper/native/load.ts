@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { markAsUntransferable } from 'node:worker_threads';
+import type * as declared from './binding.d.ts';
 import { SystemExtensionError } from '@sallyport/shared/protocol/errors.ts';
 
 /** What the addon exports, as its build declares it. */
-export type Native = typeof import('./binding.d.ts');
+export type Native = typeof declared;
 
 const path = fileURLToPath(new URL('sallyport.node', import.meta.url));
 
@@ -27,9 +28,22 @@ export function native(): Native {
       'The helper’s native addon is missing. Build it with: npm run build:native',
     );
   }
-  const addon: Native = createRequire(import.meta.url)(path);
+  const addon: unknown = createRequire(import.meta.url)(path);
+  if (!isNative(addon)) {
+    throw new SystemExtensionError(
+      'validationFailed',
+      'The helper’s native addon is of another version. Build it with: npm run build:native',
+    );
+  }
   loaded = addon;
   return addon;
+}
+
+/** The build that made the addon made its declarations as well; what is looked for is the newest part of both. */
+function isNative(addon: unknown): addon is Native {
+  return (
+    typeof addon === 'object' && addon !== null && 'EndpointListener' in addon && 'resolvedSetLink' in addon
+  );
 }
 
 /** Buffers for `TunFlow`, whose memory must stay where it is. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ConnectionError, serializeError } from '@sallyport/shared/protocol/errors.ts';
@@ -81,6 +81,7 @@ describe('FileEndStore', () => {
     await rm(path, { recursive: true });
     store.set(two, end(2));
     await store.flushed();
-    expect(Object.keys(JSON.parse(await readFile(path, 'utf8')).ends).sort()).toEqual([one, two].sort());
+    const again = await open();
+    expect([again.get(one), again.get(two)]).toEqual([end(1), end(2)]);
   });
 });

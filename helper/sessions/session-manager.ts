@@ -1,8 +1,19 @@
-import { ConnectionError, EndpointError, NetworkSettingsError, ProviderError, VPNError } from '@sallyport/shared/protocol/errors.ts';
+import {
+  ConnectionError,
+  EndpointError,
+  NetworkSettingsError,
+  ProviderError,
+  VPNError,
+} from '@sallyport/shared/protocol/errors.ts';
 import type { Configuration, TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
 import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
 import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
-import type { SessionEnd, SessionSnapshot, SessionStatistics, StopReason } from '@sallyport/shared/protocol/session.ts';
+import type {
+  SessionEnd,
+  SessionSnapshot,
+  SessionStatistics,
+  StopReason,
+} from '@sallyport/shared/protocol/session.ts';
 import { packetTunnelNetworkSettingsSchema } from '@sallyport/shared/provider/network-settings.ts';
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
 import { describeRegistration, type PacketTunnelProviderClass } from '../host/provider-registry.ts';

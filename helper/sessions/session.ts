@@ -1,5 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ConnectionError, NetworkSettingsError, isError, serializeError } from '@sallyport/shared/protocol/errors.ts';
+import {
+  ConnectionError,
+  NetworkSettingsError,
+  isError,
+  serializeError,
+} from '@sallyport/shared/protocol/errors.ts';
 import type { Configuration } from '@sallyport/shared/protocol/configuration.ts';
 import type { SessionEnd, SessionSnapshot, SessionStatistics } from '@sallyport/shared/protocol/session.ts';
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
@@ -49,7 +54,12 @@ export class Session {
   #snapshot: SessionSnapshot;
   #idleWaiters: (() => void)[] = [];
 
-  constructor(id: string, configuration: ConfigurationFacts, lastEnd: SessionEnd | null, environment: SessionEnvironment) {
+  constructor(
+    id: string,
+    configuration: ConfigurationFacts,
+    lastEnd: SessionEnd | null,
+    environment: SessionEnvironment,
+  ) {
     this.id = id;
     this.#environment = environment;
     this.#state = initialState(configuration, lastEnd);
@@ -127,7 +137,10 @@ export class Session {
     for (const effect of effects) this.#perform(effect);
     const after = statusOf(state);
     if (before !== after) {
-      log('notice', `The session went from ${before} to ${after}.`, { event: event.kind, run: runOf(state) ?? 0 });
+      log('notice', `The session went from ${before} to ${after}.`, {
+        event: event.kind,
+        run: runOf(state) ?? 0,
+      });
     }
     const snapshot = this.#takeSnapshot();
     if (!isDeepStrictEqual(snapshot, this.#snapshot)) {
@@ -146,21 +159,29 @@ export class Session {
         break;
       case 'startProvider': {
         const { run } = effect;
-        this.#answer(this.#run?.start(effect.options), () => ({ kind: 'started', run }), (error) => ({
-          kind: 'startFailed',
-          run,
-          ending: startEnding(error),
-        }));
+        this.#answer(
+          this.#run?.start(effect.options),
+          () => ({ kind: 'started', run }),
+          (error) => ({
+            kind: 'startFailed',
+            run,
+            ending: startEnding(error),
+          }),
+        );
         break;
       }
       case 'stopProvider': {
         const { run } = effect;
-        this.#answer(this.#run?.stop(effect.reason), () => ({ kind: 'stopped', run }), (error) => {
-          this.#environment.log('warning', 'stopTunnel failed; the session is released all the same.', {
-            error: serializeError(error).message,
-          });
-          return { kind: 'stopped', run };
-        });
+        this.#answer(
+          this.#run?.stop(effect.reason),
+          () => ({ kind: 'stopped', run }),
+          (error) => {
+            this.#environment.log('warning', 'stopTunnel failed; the session is released all the same.', {
+              error: serializeError(error).message,
+            });
+            return { kind: 'stopped', run };
+          },
+        );
         break;
       }
       case 'release': {
@@ -168,10 +189,16 @@ export class Session {
         const released: SessionEvent = { kind: 'released', run };
         const ending = this.#run;
         this.#run = null;
-        this.#answer(ending?.release(), () => released, (error) => {
-          this.#environment.log('error', 'Releasing the session failed.', { error: serializeError(error).message });
-          return released;
-        });
+        this.#answer(
+          ending?.release(),
+          () => released,
+          (error) => {
+            this.#environment.log('error', 'Releasing the session failed.', {
+              error: serializeError(error).message,
+            });
+            return released;
+          },
+        );
         break;
       }
       case 'setTimer':
@@ -184,7 +211,9 @@ export class Session {
         this.#environment.recordEnd(effect.end);
         this.#environment.log('notice', `The session ended: ${effect.end.reason}.`, {
           reason: effect.end.reason,
-          ...(effect.end.error === null ? {} : { code: effect.end.error.code, error: effect.end.error.message }),
+          ...(effect.end.error === null
+            ? {}
+            : { code: effect.end.error.code, error: effect.end.error.message }),
         });
         break;
       case 'forget':
@@ -197,7 +226,11 @@ export class Session {
     const environment = this.#environment;
     const reports: RunReports = {
       canceled: (error) => {
-        this.#dispatch({ kind: 'providerCanceled', run, error: error === null ? null : serializeError(error) });
+        this.#dispatch({
+          kind: 'providerCanceled',
+          run,
+          error: error === null ? null : serializeError(error),
+        });
       },
       reasserting: (value) => {
         this.#dispatch({ kind: 'reasserting', run, value });
@@ -268,7 +301,10 @@ export class Session {
 /** A start that was refused for what the configuration says must not be tried again by itself. */
 function startEnding(error: unknown): Ending {
   const serialized = serializeError(error);
-  if (isError(error, 'ConnectionError', 'configurationFailed') || isError(error, 'ProviderError', 'secretNotFound')) {
+  if (
+    isError(error, 'ConnectionError', 'configurationFailed') ||
+    isError(error, 'ProviderError', 'secretNotFound')
+  ) {
     return { reason: 'configurationFailed', error: serialized };
   }
   if (isError(error, 'ConnectionError', 'authenticationFailed')) {
@@ -281,6 +317,9 @@ function startEnding(error: unknown): Ending {
 }
 
 function prepareEnding(error: unknown): Ending {
-  const reason = error instanceof ConnectionError && error.code === 'pluginDisabled' ? 'providerDisabled' : 'internalError';
+  const reason =
+    error instanceof ConnectionError && error.code === 'pluginDisabled'
+      ? 'providerDisabled'
+      : 'internalError';
   return { reason, error: serializeError(error) };
 }

@@ -39,7 +39,12 @@ export type Phase =
       readonly ending: Ending | null;
     }
   | { readonly kind: 'starting'; readonly run: number }
-  | { readonly kind: 'connected'; readonly run: number; readonly since: number; readonly reasserting: boolean }
+  | {
+      readonly kind: 'connected';
+      readonly run: number;
+      readonly since: number;
+      readonly reasserting: boolean;
+    }
   | { readonly kind: 'stopping'; readonly run: number; readonly ending: Ending }
   | { readonly kind: 'releasing'; readonly run: number; readonly ending: Ending };
 

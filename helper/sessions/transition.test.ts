@@ -35,7 +35,11 @@ class Driver {
 
   send(event: SessionEvent): readonly SessionEffect[] {
     this.lastRun += 1;
-    const { state, effects } = transition(this.state, event, { now: this.now, nextRun: this.lastRun, deadlines });
+    const { state, effects } = transition(this.state, event, {
+      now: this.now,
+      nextRun: this.lastRun,
+      deadlines,
+    });
     this.state = state;
     this.effects.push(...effects);
     return effects;
@@ -180,8 +184,15 @@ describe('transition', () => {
   it('[M6] stops with configurationDisabled and configurationRemoved, and forgets what was removed', () => {
     const driver = new Driver();
     driver.connect();
-    const disabled = driver.send({ kind: 'configurationSaved', configuration: { ...enabled, isEnabled: false } });
-    expect(disabled).toContainEqual({ kind: 'stopProvider', run: driver.run, reason: 'configurationDisabled' });
+    const disabled = driver.send({
+      kind: 'configurationSaved',
+      configuration: { ...enabled, isEnabled: false },
+    });
+    expect(disabled).toContainEqual({
+      kind: 'stopProvider',
+      run: driver.run,
+      reason: 'configurationDisabled',
+    });
 
     const other = new Driver();
     other.connect();
@@ -231,19 +242,41 @@ const reasons = ['userInitiated', 'superceded', 'configurationDisabled', 'none']
 /** Events as they may arrive: of the present run, or late ones of another. */
 const anyEvent = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ make: 'start' } as const) },
-  { weight: 2, arbitrary: fc.record({ make: fc.constant('stop' as const), reason: fc.constantFrom(...reasons) }) },
-  fc.record({ make: fc.constant('saved' as const), isEnabled: fc.boolean(), retry: fc.boolean(), isAvailable: fc.boolean() }),
+  {
+    weight: 2,
+    arbitrary: fc.record({ make: fc.constant('stop' as const), reason: fc.constantFrom(...reasons) }),
+  },
+  fc.record({
+    make: fc.constant('saved' as const),
+    isEnabled: fc.boolean(),
+    retry: fc.boolean(),
+    isAvailable: fc.boolean(),
+  }),
   fc.constant({ make: 'removed' } as const),
   {
     weight: 12,
     arbitrary: fc.record({
       make: fc.constant('answer' as const),
-      kind: fc.constantFrom('prepared', 'prepareFailed', 'started', 'startFailed', 'providerCanceled', 'stopped', 'released'),
+      kind: fc.constantFrom(
+        'prepared',
+        'prepareFailed',
+        'started',
+        'startFailed',
+        'providerCanceled',
+        'stopped',
+        'released',
+      ),
       isLate: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
     }),
   },
   fc.record({ make: fc.constant('reasserting' as const), value: fc.boolean() }),
-  { weight: 3, arbitrary: fc.record({ make: fc.constant('timer' as const), timer: fc.constantFrom('start', 'stop', 'retry') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      make: fc.constant('timer' as const),
+      timer: fc.constantFrom('start', 'stop', 'retry'),
+    }),
+  },
 );
 
 describe('transition, any order of events', () => {

@@ -155,7 +155,10 @@ function stop(state: SessionState, ending: Ending, context: TransitionContext): 
     case 'stopping':
     case 'releasing':
       // The stop that is under way keeps what it said, but nothing may start again after it.
-      return { state: { ...calm, phase: { ...phase, ending: withoutRetry(phase.ending, ending) } }, effects: [] };
+      return {
+        state: { ...calm, phase: { ...phase, ending: withoutRetry(phase.ending, ending) } },
+        effects: [],
+      };
   }
 }
 
@@ -237,12 +240,7 @@ function timer(
           `${state.statusReason === null ? '' : ` (${state.statusReason})`}. ` +
           'Check the server address and that this machine is online.',
       );
-      return stopProvider(
-        state,
-        run,
-        { reason: 'connectionFailed', error: serializeError(error) },
-        context,
-      );
+      return stopProvider(state, run, { reason: 'connectionFailed', error: serializeError(error) }, context);
     }
     case 'stop':
       if (phase.kind !== 'stopping' || phase.run !== run) return ignored(state);

@@ -8,21 +8,28 @@ import { SessionHarness, testConfiguration, testProvider } from './session-harne
  * Prints one JSON line: whether the process lived, how the faulty session ended, whether the other one still runs.
  * Argument: which mistake.
  */
-const mistakes: Readonly<Record<string, () => unknown>> = {
-  exit: () => process.exit(3),
+const mistakes: Readonly<Record<string, () => void>> = {
+  exit: () => {
+    process.exit(3);
+  },
   abort: () => {
     process.abort();
   },
   reallyExit: () => {
     const reallyExit: unknown = Reflect.get(process, 'reallyExit');
-    return typeof reallyExit === 'function' ? Reflect.apply(reallyExit, process, [3]) : undefined;
+    if (typeof reallyExit === 'function') Reflect.apply(reallyExit, process, [3]);
   },
-  kill: () => process.kill(process.pid, 'SIGKILL'),
-  timer: () =>
+  kill: () => {
+    process.kill(process.pid, 'SIGKILL');
+  },
+  timer: () => {
     setTimeout(() => {
       throw new Error('thrown in a timer');
-    }, 1),
-  exitInTimer: () => setTimeout(() => process.exit(3), 1),
+    }, 1);
+  },
+  exitInTimer: () => {
+    setTimeout(() => process.exit(3), 1);
+  },
   rejection: () => void Promise.reject(new Error('nobody catches this')),
   microtask: () => {
     queueMicrotask(() => {

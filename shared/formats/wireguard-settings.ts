@@ -74,7 +74,9 @@ export const wireGuardProviderConfigurationSchema = z
     blockOtherFamily: z.boolean().default(true),
   })
   .superRefine(({ peers }, context) => {
-    const refuse = (message: string): void => context.addIssue({ code: 'custom', message, path: ['peers'] });
+    const refuse = (message: string): void => {
+      context.addIssue({ code: 'custom', message, path: ['peers'] });
+    };
     const networks = peers.flatMap(({ allowedIPs }) => allowedIPs);
     if (networks.length > maximumAllowedIPs) {
       refuse(`has more than ${String(maximumAllowedIPs)} allowed networks`);

@@ -34,8 +34,18 @@ export async function benchAppStart(): Promise<BenchResult> {
       'Playwright’s own start is included.',
     columns: ['figure', 'median', 'first', 'worst'],
     rows: [
-      ['process to window, ms', round(median(window), 0), round(window[0] ?? Number.NaN, 0), round(Math.max(...window), 0)],
-      ['process to usable window, ms', round(median(usable), 0), round(usable[0] ?? Number.NaN, 0), round(Math.max(...usable), 0)],
+      [
+        'process to window, ms',
+        round(median(window), 0),
+        round(window[0] ?? Number.NaN, 0),
+        round(Math.max(...window), 0),
+      ],
+      [
+        'process to usable window, ms',
+        round(median(usable), 0),
+        round(usable[0] ?? Number.NaN, 0),
+        round(Math.max(...usable), 0),
+      ],
     ],
     aims: [],
   };

@@ -56,9 +56,24 @@ export async function benchConnect(): Promise<BenchResult> {
       ['helper connected, MB', round(resident), ''],
     ],
     aims: [
-      { aim: `first packet within ${String(longest)} ms`, figure: round(typical), unit: 'ms', met: typical <= longest },
-      { aim: `idle within ${String(mostMemory)} MB`, figure: round(idle), unit: 'MB', met: idle <= mostMemory },
-      { aim: `connected within ${String(mostMemory)} MB`, figure: round(resident), unit: 'MB', met: resident <= mostMemory },
+      {
+        aim: `first packet within ${String(longest)} ms`,
+        figure: round(typical),
+        unit: 'ms',
+        met: typical <= longest,
+      },
+      {
+        aim: `idle within ${String(mostMemory)} MB`,
+        figure: round(idle),
+        unit: 'MB',
+        met: idle <= mostMemory,
+      },
+      {
+        aim: `connected within ${String(mostMemory)} MB`,
+        figure: round(resident),
+        unit: 'MB',
+        met: resident <= mostMemory,
+      },
     ],
   };
 }

@@ -44,7 +44,11 @@ export async function benchDataplane(): Promise<BenchResult> {
       `TCP of iperf3, one stream, ${String(seconds)} s each way, to a ${peer.implementation.name} peer; ` +
       `${String(rounds)} interleaved rounds, medians, ratios round by round; CPU and memory of the client's process.`,
     columns: ['client', 'out Mbit/s', 'in Mbit/s', 'CPU-s/GB out', 'CPU-s/GB in', 'ping ms', 'peak RSS MB'],
-    rows: [summary('Sallyport', ours), summary('wireguard-go', theirs), ['ratio', round(out, 2), round(into, 2), '', '', '', '']],
+    rows: [
+      summary('Sallyport', ours),
+      summary('wireguard-go', theirs),
+      ['ratio', round(out, 2), round(into, 2), '', '', '', ''],
+    ],
     aims: [
       { aim: 'outbound at least 0.9 × wireguard-go', figure: round(out, 2), unit: '×', met: out >= 0.9 },
       { aim: 'inbound at least 0.9 × wireguard-go', figure: round(into, 2), unit: '×', met: into >= 0.9 },
@@ -88,7 +92,11 @@ async function measure(address: string, pid: number): Promise<Round> {
   };
 }
 
-async function direction(address: string, pid: number, inbound: boolean): Promise<{ mbps: number; cpu: number }> {
+async function direction(
+  address: string,
+  pid: number,
+  inbound: boolean,
+): Promise<{ mbps: number; cpu: number }> {
   const before = await cpuSeconds(pid);
   const { megabitsPerSecond, bytes } = await throughput(address, { seconds, inbound });
   return { mbps: megabitsPerSecond, cpu: ((await cpuSeconds(pid)) - before) / (bytes / 1e9) };

@@ -12,5 +12,6 @@ const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
 
 const name = process.argv[2] ?? '';
 const bench = benches[name];
-if (bench === undefined) throw new Error(`There is no benchmark ${name}. There are: ${Object.keys(benches).join(', ')}`);
+if (bench === undefined)
+  throw new Error(`There is no benchmark ${name}. There are: ${Object.keys(benches).join(', ')}`);
 process.stdout.write(`${JSON.stringify(await bench())}\n`);

@@ -13,6 +13,7 @@ export async function cpuSeconds(pid: number): Promise<number> {
 /** Resident and peak resident memory of a process, in megabytes of 10⁶ bytes. */
 export async function memory(pid: number): Promise<{ readonly resident: number; readonly peak: number }> {
   const status = await readFile(`/proc/${String(pid)}/status`, 'utf8');
-  const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
+  const kilobytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
   return { resident: kilobytes('VmRSS') * 1.024e-3, peak: kilobytes('VmHWM') * 1.024e-3 };
 }

@@ -9,9 +9,7 @@ export const benchResultSchema = z.strictObject({
   columns: z.array(z.string()),
   rows: z.array(z.array(z.union([z.string(), z.number()]))),
   /** Each aim with the figure that meets or misses it. */
-  aims: z.array(
-    z.strictObject({ aim: z.string(), figure: z.number(), unit: z.string(), met: z.boolean() }),
-  ),
+  aims: z.array(z.strictObject({ aim: z.string(), figure: z.number(), unit: z.string(), met: z.boolean() })),
 });
 export type BenchResult = z.infer<typeof benchResultSchema>;
 

@@ -37,24 +37,27 @@ describe('a tunnel to a foreign WireGuard peer', () => {
     ['IPv6 inside IPv4', { families: 'v6' }, 'v4', ['v6']],
     ['both inside IPv6', {}, 'v6', ['v4', 'v6']],
     ['both with a preshared key', { presharedKey: true }, 'v4', ['v4', 'v6']],
-  ] as const)('[L1, L2] %s carries packets both ways and leaves nothing', async (_title, options, cable, inside) => {
-    const before = await snapshotNetwork();
-    const conf = await peer.clientConf({ ...options, endpointHost: peer.site.underlay.peer[cable] });
-    const manager = await importConf(client, conf);
-    await manager.session.start();
-    expect(client.hello?.pid).toBe(helper.pid);
-    for (const family of inside) {
-      expect(await page(peer.site.tunnel[family])).toBe(pageText);
-      expect(conf.addresses).toContain(await fetchText(pageUrl(peer.site.tunnel[family], '/from')));
-    }
-    const statistics = await manager.session.statistics();
-    expect(statistics?.receivedBytes).toBeGreaterThan(300);
-    expect(statistics?.peers[0]?.latestHandshake).toBeGreaterThan(Date.now() - 60_000);
-    await manager.session.stop({ wait: true });
-    expect(diffSnapshots(before, await snapshotNetwork())).toEqual([]);
-    await manager.remove();
-    await peer.removeClient(conf);
-  });
+  ] as const)(
+    '[L1, L2] %s carries packets both ways and leaves nothing',
+    async (_title, options, cable, inside) => {
+      const before = await snapshotNetwork();
+      const conf = await peer.clientConf({ ...options, endpointHost: peer.site.underlay.peer[cable] });
+      const manager = await importConf(client, conf);
+      await manager.session.start();
+      expect(client.hello?.pid).toBe(helper.pid);
+      for (const family of inside) {
+        expect(await page(peer.site.tunnel[family])).toBe(pageText);
+        expect(conf.addresses).toContain(await fetchText(pageUrl(peer.site.tunnel[family], '/from')));
+      }
+      const statistics = await manager.session.statistics();
+      expect(statistics?.receivedBytes).toBeGreaterThan(300);
+      expect(statistics?.peers[0]?.latestHandshake).toBeGreaterThan(Date.now() - 60_000);
+      await manager.session.stop({ wait: true });
+      expect(diffSnapshots(before, await snapshotNetwork())).toEqual([]);
+      await manager.remove();
+      await peer.removeClient(conf);
+    },
+  );
 
   test('a full tunnel takes everything, without touching the main table', async () => {
     const before = await snapshotNetwork();

@@ -24,9 +24,11 @@ describe('nextAddress', () => {
   it('comes to every address in its turn', () => {
     const addresses = ['192.0.2.1', '2001:db8::1', '192.0.2.2'];
     const seen = new Set<string>();
-    let present: string | null = null;
-    for (let turn = 0; turn < addresses.length; turn += 1)
-      seen.add((present = nextAddress(addresses, present)));
+    addresses.reduce<string | null>((present) => {
+      const next = nextAddress(addresses, present);
+      seen.add(next);
+      return next;
+    }, null);
     expect([...seen]).toEqual(addresses);
   });
 

@@ -92,11 +92,8 @@ describe('starting', () => {
   });
 
   it('misses no handshake that comes before the network is set', async () => {
-    let open = (): void => undefined;
-    const opened = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    harness.beforeApply = () => opened;
+    const opened = Promise.withResolvers<undefined>();
+    harness.beforeApply = () => opened.promise;
     const { id } = configuration();
     harness.manager.start(id, null, false);
     await vi.waitFor(() => {
@@ -105,7 +102,7 @@ describe('starting', () => {
     answer();
     await sleep(5);
     expect(harness.snapshot(id).status).toBe('connecting');
-    open();
+    opened.resolve(undefined);
     await harness.until(id, 'connected');
   });
 
@@ -133,7 +130,7 @@ describe('starting', () => {
     expect(endpointOf(first)).toBe(endpoint);
   });
 
-  it('refuses a configuration that is invalid, with what to do, and does not try again', async () => {
+  it('refuses a configuration that is invalid, with what to do', () => {
     const { id } = configuration({ peers: [] });
     expect(() => {
       harness.manager.start(id, null, false);
@@ -249,16 +246,13 @@ describe('a peer that does not answer', () => {
   });
 
   it('stays where it is when it answers while its name is resolved', async () => {
-    let open = (_addresses: string[]): void => undefined;
+    const found = Promise.withResolvers<string[]>();
     await connected();
     const { device } = harness.interfaces.latest;
-    harness.resolve = () =>
-      new Promise((resolve) => {
-        open = resolve;
-      });
+    harness.resolve = () => found.promise;
     fail();
     answer();
-    open(['192.0.2.1', '2001:db8::1']);
+    found.resolve(['192.0.2.1', '2001:db8::1']);
     await sleep(5);
     expect(harness.interfaces.latest.device).toEqual(device);
   });

@@ -4,8 +4,8 @@ import {
   parseWireGuardProviderConfiguration,
   type WireGuardProviderConfiguration,
 } from '@sallyport/shared/formats/wireguard-settings.ts';
-import { ConnectionError } from '@sallyport/shared/protocol/errors.ts';
-import type { TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
+import type { TunnelProviderProtocol } from '@sallyport/shared/provider/configuration.ts';
+import { ConnectionError } from '@sallyport/shared/provider/errors.ts';
 import type { PacketTunnelNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import type {
@@ -38,7 +38,7 @@ export class WireGuardTunnelProvider extends PacketTunnelProvider {
   #isApplying = false;
   #tunnel: WireGuardTunnel | null = null;
   /** Resolved when a peer answered, or no peer has to. */
-  readonly #answered = Promise.withResolvers<void>();
+  readonly #answered = Promise.withResolvers<undefined>();
   /** Address in use by public key. */
   readonly #addresses = new Map<string, string>();
   /** Public keys of peers that were called and did not answer. */
@@ -92,7 +92,7 @@ export class WireGuardTunnelProvider extends PacketTunnelProvider {
         await this.#configure(configuration, endpoints);
         this.#applied = configuration;
         for (const key of this.#unanswered) if (!endpoints.has(key)) this.#hasAnswered(key);
-        if (endpoints.size === 0) this.#answered.resolve();
+        if (endpoints.size === 0) this.#answered.resolve(undefined);
       }
     } finally {
       this.#isApplying = false;
@@ -124,7 +124,7 @@ export class WireGuardTunnelProvider extends PacketTunnelProvider {
   #onEvent(event: WireGuardEvent): void {
     switch (event.kind) {
       case 'handshake':
-        this.#answered.resolve();
+        this.#answered.resolve(undefined);
         this.#hasAnswered(event.publicKey);
         break;
       case 'handshakeFailed':
