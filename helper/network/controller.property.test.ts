@@ -266,7 +266,6 @@ describe('any sequence of settings, stops, failures and deaths', () => {
           await machine.start();
           await machine.controller.apply(machine.session(0), wanted);
           machine.die();
-          machine.isDead = false;
           machine.expect({ kind: 'death', at });
           await outcomeOf(machine.start());
           const wasCut = machine.isDead;

@@ -91,7 +91,7 @@ export class ClaimFiles implements ExtensionClaims {
     for (const name of names) {
       if (!name.endsWith('.json') || name === `${this.#identifier}.json`) continue;
       const claim = await this.#read(join(this.#directory, name));
-      if (claim === null || claim.namespace !== this.#namespace) continue;
+      if (claim?.namespace !== this.#namespace) continue;
       if ((await startOf(claim.process.pid)) !== claim.process.start) continue;
       claims.push({ identifier: claim.identifier, full: claim.full, tables: claim.tables });
     }

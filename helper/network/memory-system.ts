@@ -76,7 +76,9 @@ export class MemoryNetworkSystem implements NetworkSystem {
   }
 
   setMtu(link: InterfaceReference, mtu: number): Promise<void> {
-    return this.#do('setMtu', () => this.#change(link, { mtu }));
+    return this.#do('setMtu', () => {
+      this.#change(link, { mtu });
+    });
   }
 
   setUp(link: InterfaceReference, up: boolean): Promise<void> {
@@ -136,7 +138,7 @@ export class MemoryNetworkSystem implements NetworkSystem {
     return this.#do('removeRoute', () => {
       const fact = factOf(route);
       const present = this.#routes.get(routePlace(fact));
-      if (present === undefined || present.type !== fact.type || present.interface !== fact.interface) {
+      if (present?.type !== fact.type || present.interface !== fact.interface) {
         throw new SystemError('NOT_FOUND', `No route to ${route.destination} is there.`);
       }
       this.#routes.delete(routePlace(fact));
