@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { EndpointError } from '@sallyport/shared/protocol/errors.ts';
 import {
   methods,
@@ -16,14 +17,17 @@ export interface Caller {
   readonly role: Role;
 }
 
+type Handler<M extends MethodName> = (
+  request: MethodRequest<M>,
+  caller: Caller,
+  signal: AbortSignal,
+) => MethodResult<M> | Promise<MethodResult<M>>;
+
 /** One function a method: validated request in, result out. */
-export type MethodHandlers = {
-  readonly [M in MethodName]: (
-    request: MethodRequest<M>,
-    caller: Caller,
-    signal: AbortSignal,
-  ) => MethodResult<M> | Promise<MethodResult<M>>;
-};
+export type MethodHandlers = { readonly [M in MethodName]: Handler<M> };
+
+/** `methods`, typed so that the compiler sees that a method's schema makes its handler's request. */
+const schemas: { readonly [M in MethodName]: { readonly params: z.ZodType<MethodRequest<M>> } } = methods;
 
 /**
  * Validates, authorizes and runs one request.
@@ -47,29 +51,27 @@ export async function dispatch(
   return await run(handlers, method, params, caller, signal);
 }
 
-async function run<M extends MethodName>(
-  handlers: MethodHandlers,
+function run<M extends MethodName>(
+  handlers: Pick<MethodHandlers, M>,
   method: M,
   params: unknown,
   caller: Caller,
   signal: AbortSignal,
-): Promise<unknown> {
-  const definition: (typeof methods)[M] = methods[method];
-  const parsed = definition.params.safeParse(params ?? {});
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const path = issue?.path.map((part) => String(part).slice(0, 50)) ?? [];
-    const what =
-      path.length === 0
-        ? `The parameters of ${method} are`
-        : `The parameter ${path.join('.')} of ${method} is`;
-    throw new EndpointError('invalidParameters', `${what} invalid: ${issue?.message ?? 'unknown'}`, {
-      details: { method, path },
-    });
-  }
-  const handler: (request: MethodRequest<M>, caller: Caller, signal: AbortSignal) => unknown =
-    handlers[method];
-  return await handler(parsed.data as MethodRequest<M>, caller, signal);
+): unknown {
+  const handler: Handler<M> = handlers[method];
+  return handler(validated(schemas[method].params, method, params), caller, signal);
+}
+
+function validated<T>(schema: z.ZodType<T>, method: MethodName, params: unknown): T {
+  const parsed = schema.safeParse(params ?? {});
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const path = issue?.path.map((part) => String(part).slice(0, 50)) ?? [];
+  const what =
+    path.length === 0 ? `The parameters of ${method} are` : `The parameter ${path.join('.')} of ${method} is`;
+  throw new EndpointError('invalidParameters', `${what} invalid: ${issue?.message ?? 'unknown'}`, {
+    details: { method, path },
+  });
 }
 
 function isMethodName(name: string): name is MethodName {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import {
   configurationDraftSchema,
@@ -14,148 +15,23 @@ import {
   type MethodName,
   type MethodResult,
 } from '@sallyport/shared/protocol/methods.ts';
-import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
-import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
-import { ConfigurationStore } from '../configurations/configuration-store.ts';
-import { LeakWatch } from '../host/leak-watch.ts';
-import { ProviderRegistry } from '../host/provider-registry.ts';
-import { FileSecretStore } from '../keychain/secret-store.ts';
-import { Logger } from '../log/logger.ts';
-import { FileEndStore } from '../sessions/end-store.ts';
-import { SessionManager } from '../sessions/session-manager.ts';
-import { MemoryListener, type MemoryClient } from '../testing/memory-listener.ts';
-import { MemoryVirtualInterfaces } from '../testing/memory-virtual-interface.ts';
+import { EndpointRig, echoProvider } from '../testing/endpoint-rig.ts';
+import type { MemoryClient } from '../testing/memory-listener.ts';
 import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
-import { EndpointServer } from './endpoint-server.ts';
-import { makeHandlers } from './handlers.ts';
-import { Subscriptions } from './subscriptions.ts';
 
-const provider = 'com.example.echo';
 const canary = 'correct horse battery staple';
 const directory = useTemporaryDirectory();
-const leaks = new LeakWatch();
 
-/** Answers messages with themselves, and pushes those that begin with an exclamation mark. */
-class Echo extends PacketTunnelProvider {
-  override startTunnel(): Promise<void> {
-    return Promise.resolve();
-  }
-  override stopTunnel(): Promise<void> {
-    return Promise.resolve();
-  }
-  override async handleAppMessage(message: Uint8Array): Promise<Uint8Array | null> {
-    if (message.byteLength === 0) return null;
-    if (message[0] === 0x21) {
-      this.sendProviderMessage(message.subarray(1));
-      return new Uint8Array([Number(await this.displayMessage('Look here'))]);
-    }
-    return message;
-  }
-}
-
-/** The helper with files in a temporary directory, devices in memory and clients in the test. */
-class Rig {
-  readonly listener = new MemoryListener();
-  readonly lines: string[] = [];
-  readonly logger = new Logger((line) => this.lines.push(line), { level: 'debug' });
-  readonly followers = new Map<number, () => void>();
-  readonly configurations: ConfigurationStore;
-  readonly server: EndpointServer;
-
-  private constructor(configurations: ConfigurationStore, secrets: FileSecretStore, ends: FileEndStore) {
-    this.configurations = configurations;
-    const registry = new ProviderRegistry();
-    registry.register(provider, Echo);
-    const subscriptions = new Subscriptions((connection, name, params) => {
-      this.server.notify(connection, name, params);
-    });
-    const isTold = (connection: number): boolean => this.server.roleOf(connection) !== 'observer';
-    const sessions = new SessionManager({
-      configurations,
-      ends,
-      logger: this.logger,
-      deadlines: { start: 5000, stop: 5000 },
-      host: {
-        registry,
-        secrets,
-        interfaces: new MemoryVirtualInterfaces(),
-        leaks,
-        path: () => invalidPath,
-        resolveHost: (host) => Promise.resolve([host]),
-      },
-      network: () => ({
-        fwmark: 1,
-        mtu: () => 1420,
-        apply: () => Promise.resolve(),
-        clear: () => Promise.resolve(),
-      }),
-      interfaceName: (id) => `sp-${id.slice(0, 8)}`,
-      observer: {
-        sessionChanged: (session) => {
-          subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session }));
-        },
-        providerMessage: (id, message) => {
-          subscriptions.publish(
-            'session.providerMessage',
-            (sequence) => ({ sequence, id, message: Buffer.from(message).toString('base64') }),
-            isTold,
-          );
-        },
-        displayMessage: (id, text) =>
-          subscriptions.publish('session.displayMessage', (sequence) => ({ sequence, id, text }), isTold) > 0,
-      },
-    });
-    this.server = new EndpointServer({
-      log: this.logger.child('endpoint'),
-      requirement: { executables: [], administrators: [1000], developerMode: false },
-      handlers: makeHandlers({
-        manifest: sallyportManifest,
-        developerMode: false,
-        url: 'file:///opt/helper/',
-        startedAt: 1,
-        registry,
-        configurations,
-        sessions,
-        subscriptions,
-        logger: this.logger,
-        followers: this.followers,
-        server: () => this.server,
-      }),
-      onClosed: (connection) => {
-        subscriptions.unsubscribe(connection);
-        this.followers.get(connection)?.();
-        this.followers.delete(connection);
-      },
-    });
-    this.server.start(this.listener.listen);
-  }
-
-  static async open(): Promise<Rig> {
-    const secrets = await FileSecretStore.open(join(directory.path, 'secrets'));
-    const configurations = await ConfigurationStore.open(
-      join(directory.path, 'configurations'),
-      secrets,
-      () => undefined,
-    );
-    const ends = await FileEndStore.open(join(directory.path, 'ends.json'), () => undefined);
-    return new Rig(configurations, secrets, ends);
-  }
-
-  /** A client that greeted. */
-  async client(uid = 0): Promise<MemoryClient> {
-    const client = this.listener.connect({ uid });
-    await client.hello();
-    return client;
-  }
-}
-
-let rig: Rig;
+let rig: EndpointRig;
 let client: MemoryClient;
 
 beforeEach(async () => {
-  rig = await Rig.open();
+  rig = await EndpointRig.open(directory.path);
   client = await rig.client();
 });
+
+const results: { readonly [M in MethodName]: { readonly result: z.ZodType<MethodResult<M>> } } = methods;
+const sequenced = z.looseObject({ sequence: z.int() });
 
 /** Calls and checks the answer against the protocol's own schema. @throws what the endpoint answered */
 async function call<M extends MethodName>(
@@ -165,8 +41,7 @@ async function call<M extends MethodName>(
 ): Promise<MethodResult<M>> {
   const { result, error } = await by.call(method, params);
   if (error !== undefined) throw Object.assign(new Error('refused'), error);
-  const schema: (typeof methods)[M]['result'] = methods[method].result;
-  return schema.parse(result) as MethodResult<M>;
+  return results[method].result.parse(result);
 }
 
 function failure(code: string): object {
@@ -177,7 +52,7 @@ function draft(changes: Partial<ConfigurationDraft> = {}): ConfigurationDraft {
   return configurationDraftSchema.parse({
     id: randomUUID(),
     name: 'Home',
-    protocolConfiguration: { providerBundleIdentifier: provider, serverAddress: null },
+    protocolConfiguration: { providerBundleIdentifier: echoProvider, serverAddress: null },
     ...changes,
   });
 }
@@ -302,10 +177,10 @@ describe('configurations', () => {
       call('configurations.remove', { id: one.id }, await rig.client()),
     ]);
     const told = follower.received.slice(2);
-    const statuses = told.map((message) =>
-      Reflect.get(Object(Reflect.get(Object(message['params']), 'session')), 'status'),
-    );
-    expect(statuses.filter((status) => status !== undefined)).toContain('disconnecting');
+    const statuses = follower
+      .notifications('sessions.changed')
+      .map((params) => notifications['sessions.changed'].params.parse(params).session.status);
+    expect(statuses).toContain('disconnecting');
     expect(told.at(-1)).toMatchObject({
       method: 'configurations.changed',
       params: { id: one.id, configuration: null },
@@ -359,7 +234,7 @@ describe('[E8] events', () => {
       ]);
       const numbers = follower.received
         .slice(2)
-        .map((message) => Reflect.get(Object(message['params']), 'sequence'));
+        .map((message) => sequenced.parse(message['params']).sequence);
       expect(numbers).toEqual(numbers.map((_, index) => index + 1));
     }
     expect(administrator.notifications('session.providerMessage')).toMatchObject([{ id, message: 'aGk=' }]);
@@ -420,7 +295,7 @@ describe('sessions', () => {
       expect(await readFile(join(directory.path, 'ends.json'), 'utf8')).toContain('userInitiated');
     });
     rig.server.stop();
-    rig = await Rig.open();
+    rig = await EndpointRig.open(directory.path);
     client = await rig.client();
     expect(await call('session.lastDisconnectError', { id })).toEqual(ended);
   });
@@ -449,12 +324,12 @@ describe('[L9] extension.list', () => {
       {
         bundleIdentifier: sallyportManifest.identifier,
         pid: process.pid,
-        registrations: [{ identifier: provider, type: 'packet-tunnel', found: 1, active: 1 }],
+        registrations: [{ identifier: echoProvider, type: 'packet-tunnel', found: 1, active: 1 }],
       },
     ]);
     const { entries } = await call('log.read', { limit: 1000 });
     expect(entries.map(({ message }) => message)).toContain(
-      `Found 1 (1 active) registrations for ${provider} (packet-tunnel)`,
+      `Found 1 (1 active) registrations for ${echoProvider} (packet-tunnel)`,
     );
   });
 });

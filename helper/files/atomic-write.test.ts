@@ -20,17 +20,16 @@ describe('atomicWrite', () => {
   it('[K5] shows a reader the whole old or the whole new content while it writes', async () => {
     const contents = ['a', 'b'].map((letter) => letter.repeat(200_000));
     await atomicWrite(inside('file'), contents[0] ?? '');
-    let isWriting = true;
-    const writing = (async () => {
+    const write = async (): Promise<void> => {
       for (let round = 0; round < 10; round += 1)
         await atomicWrite(inside('file'), contents[round % 2] ?? '');
-      isWriting = false;
-    })();
-    let reads = 0;
-    for (; isWriting || reads === 0; reads += 1) {
-      expect(contents.includes(await readFile(inside('file'), 'utf8'))).toBe(true);
-    }
-    await writing;
+    };
+    const read = async (): Promise<void> => {
+      for (let round = 0; round < 50; round += 1) {
+        expect(contents.includes(await readFile(inside('file'), 'utf8'))).toBe(true);
+      }
+    };
+    await Promise.all([write(), read()]);
   });
 
   it('[K5] leaves what was there, and no temporary file, when it fails', async () => {

@@ -10,7 +10,7 @@ import {
 } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import type { SecretStore } from '../keychain/secret-store.ts';
-import { LeakWatch } from './leak-watch.ts';
+import type { LeakWatch } from './leak-watch.ts';
 import type { ProviderRegistry, PacketTunnelProviderClass } from './provider-registry.ts';
 import { runAsProvider, runAsSystem, type ProviderOwner } from './provider-scope.ts';
 import { RunContext, type RunNetwork, type RunReports } from './run-context.ts';
@@ -182,7 +182,7 @@ export class ProviderRun {
     });
     this.#provider = null;
     // Whatever fails, the rest is undone: a device that cannot be stopped must not leave its routes behind.
-    const undoings = [
+    const undoings: readonly (() => void | Promise<void>)[] = [
       () => this.#context.close(),
       () => network.clear(),
       () => {

@@ -55,20 +55,6 @@ class Rig {
   });
 }
 
-/** A promise and what settles it. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return {
-    opened,
-    open: () => {
-      open();
-    },
-  };
-}
-
 describe('attachWireGuard', () => {
   it('attaches one device at a time, even when two are asked for at once', async () => {
     const { context, device } = new Rig();
@@ -86,12 +72,12 @@ describe('attachWireGuard', () => {
 
   it('[L12] starts no device once a stop was asked, however late the secrets are found', async () => {
     const rig = new Rig();
-    const { opened, open } = gate();
-    rig.path = () => opened.then(() => '/secrets/key');
+    const found = Promise.withResolvers<string>();
+    rig.path = () => found.promise;
     const attaching = rig.context.attachWireGuard(wireGuard);
     rig.context.stopping();
     await rig.context.close();
-    open();
+    found.resolve('/secrets/key');
     await expect(attaching).rejects.toMatchObject({ domain: 'ProviderError', code: 'stopped' });
     expect(rig.device.device).toBeNull();
     await expect(rig.context.attachWireGuard(wireGuard)).rejects.toMatchObject({ code: 'stopped' });
@@ -131,11 +117,11 @@ describe('setTunnelNetworkSettings', () => {
 
   it('[M7] is canceled by a stop, before and while it is applied', async () => {
     const rig = new Rig();
-    const { opened, open } = gate();
-    rig.apply = () => opened;
+    const applied = Promise.withResolvers<undefined>();
+    rig.apply = () => applied.promise;
     const applying = rig.context.setTunnelNetworkSettings(null);
     rig.context.stopping();
-    open();
+    applied.resolve(undefined);
     const canceled = { domain: 'NetworkSettingsError', code: 'networkSettingsCanceled' };
     await expect(applying).rejects.toMatchObject(canceled);
     await expect(rig.context.setTunnelNetworkSettings(null)).rejects.toMatchObject(canceled);

@@ -103,17 +103,17 @@ export class RunContext implements ProviderContext {
   }
 
   setReasserting(value: boolean): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#isStopping) return;
     this.#isReasserting = value;
     this.#options.reports.reasserting(value);
   }
 
   setStatusReason(reason: string | null): void {
-    if (!this.#stopping.signal.aborted) this.#options.reports.statusReason(reason?.slice(0, 500) ?? null);
+    if (!this.#isStopping) this.#options.reports.statusReason(reason?.slice(0, 500) ?? null);
   }
 
   async setTunnelNetworkSettings(settings: PacketTunnelNetworkSettings | null): Promise<void> {
-    if (this.#stopping.signal.aborted) throw overtakenByStop();
+    this.#refuseSettingsAfterStop();
     let valid: ResolvedNetworkSettings | null = null;
     if (settings !== null) {
       const parsed = packetTunnelNetworkSettingsSchema.safeParse(settings);
@@ -127,11 +127,11 @@ export class RunContext implements ProviderContext {
       valid = parsed.data;
     }
     await runAsSystem(() => this.#options.network.apply(this.virtualInterface, valid));
-    if (this.#stopping.signal.aborted) throw overtakenByStop();
+    this.#refuseSettingsAfterStop();
   }
 
   cancelTunnel(error: unknown): void {
-    if (!this.#stopping.signal.aborted) this.#options.reports.canceled(error ?? null);
+    if (!this.#isStopping) this.#options.reports.canceled(error ?? null);
   }
 
   async attachWireGuard(settings: WireGuardSettings): Promise<WireGuardTunnel> {
@@ -164,7 +164,7 @@ export class RunContext implements ProviderContext {
   }
 
   displayMessage(text: string): Promise<boolean> {
-    if (this.#stopping.signal.aborted) return Promise.resolve(false);
+    if (this.#isStopping) return Promise.resolve(false);
     return this.#options.reports.displayMessage(text.slice(0, 1000));
   }
 
@@ -200,6 +200,18 @@ export class RunContext implements ProviderContext {
     this.#wireGuard = null;
   }
 
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  #refuseSettingsAfterStop(): void {
+    if (!this.#isStopping) return;
+    throw new NetworkSettingsError(
+      'networkSettingsCanceled',
+      'The tunnel was stopped before its network settings took effect.',
+    );
+  }
+
   #refuseDevice(): void {
     this.#refuseAfterStop();
     if (this.#wireGuard?.isClosed === false) {
@@ -211,15 +223,8 @@ export class RunContext implements ProviderContext {
   }
 
   #refuseAfterStop(): void {
-    if (this.#stopping.signal.aborted) {
+    if (this.#isStopping) {
       throw new ProviderError('stopped', 'The tunnel is stopping; nothing new can begin in this instance.');
     }
   }
-}
-
-function overtakenByStop(): NetworkSettingsError {
-  return new NetworkSettingsError(
-    'networkSettingsCanceled',
-    'The tunnel was stopped before its network settings took effect.',
-  );
 }

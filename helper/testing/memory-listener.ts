@@ -44,7 +44,7 @@ export class MemoryListener implements Listener {
 
   send(connectionId: number, payload: Buffer): boolean {
     const client = this.clients.get(connectionId);
-    if (client === undefined || client.closedBecause !== null) return false;
+    if (client?.closedBecause !== null) return false;
     if (client.reads) {
       client.take(payload);
       return true;
