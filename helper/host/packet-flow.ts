@@ -129,7 +129,8 @@ class HeldBatch implements PacketBatch {
   #isReleased = false;
 
   constructor(buffer: Uint8Array, { ends, start, count }: FlowBatch, giveBack: () => void) {
-    this.buffer = buffer;
+    // A Buffer's slice() does not copy as Uint8Array's does, which would surprise a provider.
+    this.buffer = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     this.ends = ends;
     this.start = start;
     this.count = count;

@@ -47,7 +47,9 @@ describe('guardProcess', () => {
     const code = `import { guardProcess } from ${JSON.stringify(guard)};
       guardProcess((level, message) => console.error(level, message));
       setTimeout(() => { throw new Error('nobody'); }, 1); setInterval(() => {}, 1000);`;
-    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+      encoding: 'utf8',
+    });
     expect(status).toBe(exitCodeOfFault);
     expect(stderr).toContain('without an owner ends the helper');
   });

@@ -1,7 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { ClientStatistics, DeviceConfiguration, PeerImplementation, RunningPeer } from './foreign-peer.ts';
+import type {
+  ClientStatistics,
+  DeviceConfiguration,
+  PeerImplementation,
+  RunningPeer,
+} from './foreign-peer.ts';
 import { ownPeerReplySchema, type OwnPeerReply, type OwnPeerRequest } from './own-peer-protocol.ts';
 
 const script = fileURLToPath(new URL('own-peer-process.ts', import.meta.url));
