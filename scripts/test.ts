@@ -4,25 +4,21 @@ import { tiers, type TierDefinition } from './tiers/table.ts';
 import { isGood, summarize, type TierResult } from './tiers/tally.ts';
 
 /*
- * `npm test`: all tiers; `node scripts/test.ts TIER… [-- PATTERN…]`: those tiers, and of their files only those
- * whose path contains a pattern. The last line of the output is the sum, alone: `N passed, M failed`.
+ * `npm test`: all tiers. `npm test TIER… [PATTERN…]`: those tiers, and of their files only those whose path contains
+ * a pattern; `npm run test:TIER -- PATTERN` is the same. The output's last line is the sum, alone: `N passed, M failed`.
  */
-const { values, positionals, tokens } = parseArgs({
+const { values, positionals } = parseArgs({
   options: { help: { type: 'boolean', short: 'h', default: false } },
   allowPositionals: true,
-  tokens: true,
 });
-const terminator =
-  tokens.find((token) => token.kind === 'option-terminator')?.index ?? Number.POSITIVE_INFINITY;
-const words = tokens.filter((token) => token.kind === 'positional');
-const names = words.filter((word) => word.index < terminator).map((word) => word.value);
+const isTier = (word: string): boolean => tiers.some(({ name }) => name === word);
+const firstPattern = positionals.findIndex((word) => !isTier(word));
+const names = firstPattern === -1 ? positionals : positionals.slice(0, firstPattern);
 const patterns = positionals.slice(names.length);
 
-const unknown = names.filter((name) => !tiers.some((tier) => tier.name === name));
-if (values.help || unknown.length > 0) {
+if (values.help || (names.length === 0 && patterns.length > 0)) {
   const known = tiers.map(({ name, what }) => `  ${name.padEnd(8)} ${what}`).join('\n');
-  const wrong = unknown.length > 0 ? `There is no tier ${unknown.join(', ')}.\n` : '';
-  process.stderr.write(`${wrong}Usage: npm test [TIER…] [-- PATTERN…]\n${known}\n`);
+  process.stderr.write(`Usage: npm test [TIER…] [PATTERN…]\n${known}\n`);
   process.exit(values.help ? 0 : 2);
 }
 
