@@ -45,6 +45,7 @@ try {
     base,
     logger,
     developerMode: values.developer,
+    // Inside a developer's user namespace its own uid is 0, and everybody else's is nobody's.
     administrators: z.array(z.coerce.number().int().nonnegative()).parse(values.administrator),
     ...(values.endpoint === undefined ? {} : { endpoint: resolve(values.endpoint) }),
     ...(values.state === undefined ? {} : { state: resolve(values.state) }),

@@ -170,6 +170,14 @@ export async function startSystemExtensionMode(
     fields: { identifier: valid.identifier, pid: process.pid, developerMode },
   });
 
+  if (developerMode) {
+    logger.log(
+      'warning',
+      'main',
+      'Developer mode: executables and namespaces of callers are not checked; only the uid that started it may call.',
+    );
+  }
+
   return {
     endpoint,
     async stop() {
