@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Capture } from '../rig/capture.ts';
 import { fetchText, pageUrl, ping, resolveAt, throughput } from '../rig/measure.ts';
 import { PeerNetwork } from '../rig/peer-network.ts';
 import { intranetName, pageText, peerName } from '../rig/peer-site.ts';
@@ -53,6 +54,23 @@ describe('the rig, with a client that is not ours', () => {
       expect(megabitsPerSecond).toBeGreaterThan(10);
     }
   });
+});
+
+test('a capture on the cable sees what goes beside the tunnel, and only that', async () => {
+  await network.restartWireGuard();
+  const conf = await network.clientConf();
+  await using client = await ReferenceClient.connect(network, conf);
+  expect(client.pid).toBeGreaterThan(0);
+  const capture = await Capture.start(
+    network.site.clientLink,
+    'not udp port 51820 and not arp and not icmp6',
+  );
+  expect(await fetchText(pageUrl(network.site.tunnel.v4))).toBe(`${pageText}\n`);
+  expect(capture.packets).toEqual([]);
+  expect((await ping(network.site.internet.v4, 1)).received).toBe(1);
+  const packets = await capture.stop();
+  expect(packets).toHaveLength(2);
+  expect(packets.join('\n')).toContain(network.site.internet.v4);
 });
 
 describe('the rig, without a tunnel', () => {
