@@ -79,7 +79,8 @@ function open(createClient: () => TunnelClient, folder: string): void {
     client.close();
   });
   client.start();
-  window.show();
+  // As at login: the tray alone.
+  if (!app.commandLine.hasSwitch('background')) window.show();
 }
 
 async function runCommand(command: TrayCommand, client: TunnelClient, window: MainWindow): Promise<void> {

@@ -88,11 +88,9 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
   it('lists tunnels by name', async () => {
     for (const configuration of [office, home, cabin]) await put(app, configuration);
     await expectVisible(app.page.getByRole('navigation', { name: 'Tunnels' }));
-    expect(await app.page.locator('.tunnel-name').allInnerTexts()).toEqual([
-      home.name,
-      office.name,
-      cabin.name,
-    ]);
+    await expect
+      .poll(() => app.page.locator('.tunnel-name').allInnerTexts())
+      .toEqual([home.name, office.name, cabin.name]);
     await title('Not connected');
     await examine('disconnected');
   });

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,12 +22,15 @@ export interface DesktopAppOptions {
 /** The app as it runs for a person: with Chromium's sandbox, driven by Playwright. */
 export class DesktopApp implements AsyncDisposable {
   readonly electron: ElectronApplication;
+  readonly #process: ChildProcess;
   #page: Page;
   /** What the page or its policy complained about; must stay empty. */
   readonly complaints: string[];
 
   private constructor(electron: ElectronApplication, page: Page, complaints: string[]) {
     this.electron = electron;
+    // Playwright knows it no longer once it has ended.
+    this.#process = electron.process();
     this.#page = page;
     this.complaints = complaints;
   }
@@ -35,7 +39,8 @@ export class DesktopApp implements AsyncDisposable {
     const { person, executable, args = [], colorScheme = 'light', environment = {} } = options;
     const electron = await _electron.launch({
       executablePath: await person.wrapper(executable),
-      args: [...args],
+      // Playwright may wait forever when it attaches to a window that is just being made, so there is none yet.
+      args: [...args, '--background'],
       cwd: person.home,
       env: { ...person.environment, ...environment },
       chromiumSandbox: true,
@@ -46,7 +51,13 @@ export class DesktopApp implements AsyncDisposable {
     electron.on('window', (window) => {
       listen(window, complaints);
     });
-    const page = await electron.firstWindow();
+    const [page] = await Promise.all([
+      electron.waitForEvent('window'),
+      electron.evaluate(async ({ app }) => {
+        await app.whenReady();
+        app.emit('activate');
+      }),
+    ]);
     listen(page, complaints);
     page.setDefaultTimeout(20_000);
     return new DesktopApp(electron, page, complaints);
@@ -98,7 +109,7 @@ export class DesktopApp implements AsyncDisposable {
 
   /** Ends the app as the end of a session would, without questions. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const child = this.electron.process();
+    const child = this.#process;
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
     child.kill('SIGTERM');

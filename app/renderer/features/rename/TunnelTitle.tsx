@@ -69,6 +69,7 @@ function RenameForm({ tunnel, onDone }: { readonly tunnel: Tunnel; readonly onDo
         if (event.key === 'Escape') onDone();
       }}
     >
+      <h1 className="visually-hidden">{tunnel.name}</h1>
       <input
         ref={input}
         aria-label="Name of the tunnel"

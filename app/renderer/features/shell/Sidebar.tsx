@@ -15,7 +15,6 @@ export interface SidebarProps {
 export function Sidebar({ tunnels, selectedId, now, developerMode, onSelect, onFiles }: SidebarProps) {
   return (
     <div className="sidebar">
-      <h2 className="sidebar-title">Tunnels</h2>
       <TunnelList tunnels={tunnels} selectedId={selectedId} now={now} onSelect={onSelect} />
       <footer className="sidebar-foot">
         {developerMode && (

@@ -1,4 +1,4 @@
-import type { KeyboardEvent } from 'react';
+import { useId, type KeyboardEvent } from 'react';
 import type { Tunnel } from '../../../bridge/state.ts';
 import { describeBriefly, describeSession } from '../connection/describe-session.ts';
 import './tunnel-list.css';
@@ -27,8 +27,10 @@ function moveFocus(event: KeyboardEvent<HTMLUListElement>): void {
 
 /** The tunnels by name, each with its state. */
 export function TunnelList({ tunnels, selectedId, now, onSelect }: TunnelListProps) {
+  const titleId = useId();
   return (
-    <nav aria-label="Tunnels" className="tunnel-list">
+    <nav aria-labelledby={titleId} className="tunnel-list">
+      <h2 id={titleId}>Tunnels</h2>
       <ul onKeyDown={moveFocus}>
         {tunnels.map((tunnel) => {
           const { tone } = describeSession(tunnel, now);
