@@ -31,6 +31,8 @@ export interface ProviderRunOptions {
   readonly configuration: Configuration;
   readonly interfaceName: string;
   readonly host: ProviderHost;
+  /** Whether the configuration lists this secret; a run reaches no other. */
+  readonly mayRead: (reference: string) => boolean;
   readonly network: RunNetwork;
   readonly reports: RunReports;
   readonly log: CategoryLog;
@@ -81,7 +83,7 @@ export class ProviderRun {
       this.#context = new RunContext({
         configuration,
         device: this.#device,
-        secrets: host.secrets,
+        secrets: { path: (reference) => this.#secretPath(reference) },
         network: options.network,
         reports: options.reports,
         path: host.path,
@@ -213,6 +215,17 @@ export class ProviderRun {
         });
       }, settlingTime).unref();
     });
+  }
+
+  #secretPath(reference: string): Promise<string> {
+    const { host, mayRead } = this.#options;
+    if (mayRead(reference)) return host.secrets.path(reference);
+    return Promise.reject(
+      new ProviderError(
+        'secretNotFound',
+        `The configuration does not list the secret ${reference}. Import it again.`,
+      ),
+    );
   }
 
   #signalStopping(): void {

@@ -21,12 +21,7 @@ class Rig {
   readonly context = new RunContext({
     configuration: testConfiguration(),
     device: this.device,
-    secrets: {
-      put: () => Promise.resolve(),
-      remove: () => Promise.resolve(),
-      list: () => Promise.resolve([]),
-      path: () => this.path(),
-    },
+    secrets: { path: () => this.path() },
     network: {
       fwmark: 1,
       mtu: () => 1420,

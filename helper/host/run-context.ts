@@ -47,7 +47,7 @@ export interface RunNetwork {
 export interface RunContextOptions {
   readonly configuration: Configuration;
   readonly device: VirtualInterface;
-  readonly secrets: SecretStore;
+  readonly secrets: Pick<SecretStore, 'path'>;
   readonly network: RunNetwork;
   readonly reports: RunReports;
   readonly path: () => NetworkPath;

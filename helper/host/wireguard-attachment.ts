@@ -12,7 +12,7 @@ import type { DeviceConfiguration, VirtualInterface, WireGuardEngine } from './v
 
 export interface WireGuardAttachmentOptions {
   readonly device: VirtualInterface;
-  readonly secrets: SecretStore;
+  readonly secrets: Pick<SecretStore, 'path'>;
   readonly fwmark: number;
   /** Bytes the interface carries now. */
   readonly mtu: () => number;

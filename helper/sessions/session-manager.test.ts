@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ConnectionError, VPNError } from '@sallyport/shared/protocol/errors.ts';
@@ -199,5 +200,36 @@ describe('sessions among each other, and their configurations', () => {
       reason: 'internalError',
       error: { code: 'pluginFailed' },
     });
+  });
+
+  it('starts nothing any more once everything stops', async () => {
+    const harness = new SessionHarness({ [testProvider]: Recorder });
+    const { id } = harness.save(testConfiguration());
+    await harness.connect(id);
+    await harness.manager.stopAll('none');
+    expect(calls).toEqual(['start null 1', 'stop none']);
+    expect(() => {
+      harness.manager.start(id, null, false);
+    }).toThrow(/is stopping/);
+  });
+
+  it('[K4] lets a run reach only the secrets that its configuration lists', async () => {
+    const reference = randomUUID();
+    class Reaching extends Recorder {
+      override async startTunnel(): Promise<void> {
+        await this.attachWireGuard({
+          privateKeyReference: reference,
+          peers: [{ publicKey: `${'A'.repeat(43)}=`, allowedIPs: [] }],
+        });
+      }
+    }
+    const harness = new SessionHarness({ [testProvider]: Reaching });
+    const other = harness.save(testConfiguration());
+    harness.manager.start(other.id, null, false);
+    await harness.until(other.id, 'disconnected');
+    expect(harness.snapshot(other.id).lastEnd?.error).toMatchObject({ code: 'secretNotFound' });
+    const own = harness.save(testConfiguration({ secretReferences: [reference] }));
+    await harness.connect(own.id);
+    expect(harness.interfaces.latest.device?.privateKeyFile).toBe(`/memory/${reference}`);
   });
 });

@@ -54,6 +54,7 @@ export class SessionManager {
   readonly #sessions = new Map<string, Session>();
   readonly #claims = new RouteClaims();
   #lastRun = 0;
+  #isStopping = false;
 
   constructor(options: SessionManagerOptions) {
     this.#options = options;
@@ -67,11 +68,14 @@ export class SessionManager {
   /**
    * Begins a session; a start of one that runs changes nothing.
    *
-   * @throws {VPNError} `configurationUnknown`, `configurationDisabled`
+   * @throws {VPNError} `configurationUnknown`, `configurationDisabled`, `connectionFailed` while everything stops
    * @throws {ConnectionError} `pluginDisabled`
    * @throws {EndpointError} `sessionConflict` when others hold its routes and the client did not agree to stop them
    */
   start(id: string, options: JsonObject | null, supersede: boolean): void {
+    if (this.#isStopping) {
+      throw new VPNError('connectionFailed', 'The extension is stopping. Connect again once it runs.');
+    }
     const session = this.#session(id);
     const configuration = this.#configuration(id);
     const { name, isEnabled, protocolConfiguration } = configuration;
@@ -152,8 +156,9 @@ export class SessionManager {
     for (const session of this.#sessions.values()) session.pathChanged(path);
   }
 
-  /** Stops everything; settles once nothing is left. */
+  /** Stops everything for good, and starts nothing any more; settles once nothing is left. */
   async stopAll(reason: StopReason): Promise<void> {
+    this.#isStopping = true;
     await Promise.all(
       [...this.#sessions.values()].map(async (session) => {
         session.stop({ reason, error: null });
@@ -204,6 +209,8 @@ export class SessionManager {
       configuration,
       interfaceName: interfaceName(id),
       host,
+      mayRead: (reference) =>
+        this.#options.configurations.get(id)?.secretReferences.includes(reference) === true,
       reports,
       log: logger.child('provider', id),
       network: {

@@ -4,6 +4,8 @@ import type { Configuration } from '@sallyport/shared/protocol/configuration.ts'
 import { SessionHarness, testConfiguration, testProvider } from '../../testing/session-harness.ts';
 import { WireGuardTunnelProvider } from './wireguard-tunnel-provider.ts';
 
+const privateKey = '5f0e6b3c-1d7e-4c51-9f0e-0d2b5b1c7a11';
+
 const [first, second] = [`${'B'.repeat(42)}A=`, `${'C'.repeat(42)}A=`];
 const peer = {
   publicKey: first,
@@ -25,16 +27,19 @@ beforeEach(() => {
 });
 
 function configuration(settings: Record<string, unknown> = {}, former?: Configuration): Configuration {
-  const made = testConfiguration(former ?? {}, {
-    providerConfiguration: JSON.parse(
-      JSON.stringify({
-        privateKey: { secretReference: '5f0e6b3c-1d7e-4c51-9f0e-0d2b5b1c7a11' },
-        addresses: ['10.0.0.2/24'],
-        peers: [peer],
-        ...settings,
-      }),
-    ),
-  });
+  const made = testConfiguration(
+    { secretReferences: [privateKey], ...former },
+    {
+      providerConfiguration: JSON.parse(
+        JSON.stringify({
+          privateKey: { secretReference: privateKey },
+          addresses: ['10.0.0.2/24'],
+          peers: [peer],
+          ...settings,
+        }),
+      ),
+    },
+  );
   return harness.save(made);
 }
 

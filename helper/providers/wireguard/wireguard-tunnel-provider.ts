@@ -72,9 +72,20 @@ export class WireGuardTunnelProvider extends PacketTunnelProvider {
     return Promise.resolve(new TextEncoder().encode(JSON.stringify(facts)));
   }
 
-  /** Also while the tunnel still starts: a corrected server name helps it at once. */
+  /**
+   * Also while the tunnel still starts: a corrected server name helps it at once. One that is invalid changes nothing
+   * under a running tunnel.
+   */
   override async configurationChanged(protocol: TunnelProviderProtocol): Promise<void> {
-    const configuration = parse(protocol);
+    let configuration: WireGuardProviderConfiguration;
+    try {
+      configuration = parse(protocol);
+    } catch (error) {
+      this.log('warning', 'The saved configuration is invalid; the tunnel goes on with the one it has.', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+      return;
+    }
     if (isDeepStrictEqual(configuration, this.#configuration)) return;
     this.#configuration = configuration;
     await this.#apply();
