@@ -77,7 +77,9 @@ describe('[A10] the app of a source tree', () => {
     await expect
       .poll(() => app.page.locator('.tunnel-facts').innerText(), { timeout: 10_000 })
       .toMatch(/Latest handshake\s+(just now|\d+ seconds? ago)/);
+    await app.page.waitForTimeout(3000);
     await app.picture('developer-connected');
+    expect(await app.barriers()).toEqual([]);
   });
 
   it('leaves the network of everyone else as it is', async () => {

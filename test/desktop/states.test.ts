@@ -116,7 +116,8 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
   });
 
   it('counts down to the next attempt', async () => {
-    await setSession(app, 2, { status: 'connecting', nextAttemptDate: Date.now() + 8500 });
+    const lastEnd = { reason: 'connectionFailed', error: peerSilent, at: Date.now() } as const;
+    await setSession(app, 2, { status: 'connecting', nextAttemptDate: Date.now() + 8500, lastEnd });
     await title('Waiting to try again');
     await expectVisible(app.page.getByText(/Next attempt in [678] s\./));
     await examine('waiting');
@@ -192,6 +193,17 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await app.page.keyboard.press('Enter');
     await expectVisible(app.page.getByRole('heading', { level: 1, name: cabin.name }));
     await examine('keyboard');
+  });
+
+  it('opens the file chooser by Ctrl+O', async () => {
+    const chooser = app.page.waitForEvent('filechooser');
+    await app.page.keyboard.press('Control+o');
+    const broken = { name: 'chosen.conf', mimeType: 'text/plain', buffer: Buffer.from('nonsense') };
+    await (await chooser).setFiles(broken);
+    const dialog = app.page.getByRole('dialog', { name: 'chosen.conf was not imported' });
+    await expectVisible(dialog.getByText('Line 1'));
+    await app.page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
   });
 
   it('says that the extension is away, and recovers by itself', async () => {

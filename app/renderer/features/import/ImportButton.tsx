@@ -1,4 +1,4 @@
-import { useRef } from 'react';
+import { useEffect, useRef } from 'react';
 import { Icon } from '../../controls/Icon.tsx';
 
 export interface ImportButtonProps {
@@ -10,11 +10,24 @@ export interface ImportButtonProps {
 /** Opens the desktop's file chooser; the page receives contents and names, never paths. */
 export function ImportButton({ label, primary = false, onFiles }: ImportButtonProps) {
   const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const open = (event: KeyboardEvent): void => {
+      if (!event.ctrlKey || event.altKey || event.key.toLowerCase() !== 'o') return;
+      event.preventDefault();
+      input.current?.click();
+    };
+    window.addEventListener('keydown', open);
+    return () => {
+      window.removeEventListener('keydown', open);
+    };
+  }, []);
   return (
     <>
       <button
         type="button"
         className={primary ? 'button button-primary' : 'button'}
+        aria-keyshortcuts="Control+O"
+        title="Ctrl+O"
         onClick={() => input.current?.click()}
       >
         <Icon name="plus" />

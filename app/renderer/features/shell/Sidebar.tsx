@@ -15,16 +15,16 @@ export interface SidebarProps {
 export function Sidebar({ tunnels, selectedId, now, developerMode, onSelect, onFiles }: SidebarProps) {
   return (
     <div className="sidebar">
+      {developerMode && (
+        <header
+          className="sidebar-mode"
+          title="The extension runs in private namespaces; this computer’s network is untouched."
+        >
+          Developer mode
+        </header>
+      )}
       <TunnelList tunnels={tunnels} selectedId={selectedId} now={now} onSelect={onSelect} />
       <footer className="sidebar-foot">
-        {developerMode && (
-          <p
-            className="sidebar-mode"
-            title="The extension runs in private namespaces; this computer’s network is untouched."
-          >
-            Developer mode
-          </p>
-        )}
         <ImportButton label="Import…" onFiles={onFiles} />
       </footer>
     </div>
