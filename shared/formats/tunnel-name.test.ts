@@ -94,6 +94,8 @@ describe('tunnelNameKey', () => {
 
   it('tells others apart', () => {
     expect(tunnelNameKey('Home')).not.toBe(tunnelNameKey('Home 2'));
+    expect(tunnelNameKey('STRAẞE')).toBe(tunnelNameKey('strasse'));
+    expect(tunnelNameKey('ΟΔΟΣ')).toBe(tunnelNameKey('οδος'));
     expect(tunnelNameKey('Buro')).not.toBe(tunnelNameKey('Büro'));
   });
 

@@ -77,10 +77,15 @@ export function validateTunnelName(name: string): string {
 /**
  * Equal for names that people or file systems may take for one: `Home`, `home` and `Ｈｏｍｅ`. For comparison only.
  *
- * JavaScript has no case folding of its own; upper case and then lower case comes to the same for ß, ς and ligatures.
+ * JavaScript has no case folding of its own. Upper case and then lower case comes to the same for ß and ligatures;
+ * ẞ needs a second round, and lower case writes σ at a word's end as ς.
  */
 export function tunnelNameKey(name: string): string {
-  return name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+  return foldCase(foldCase(name));
+}
+
+function foldCase(text: string): string {
+  return text.normalize('NFKC').toUpperCase().toLowerCase().replace(/ς/g, 'σ').normalize('NFKC');
 }
 
 /** A person's name for a tunnel; the value becomes its NFC form. */
