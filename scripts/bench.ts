@@ -7,7 +7,7 @@ import { benchResultSchema, formatResult, type BenchResult } from '../test/bench
 import { benchInstall } from '../test/bench/install.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
 import { ended, spawnInPrivateNamespaces } from '../test/rig/namespace.ts';
-import { buildNative } from './build-native.ts';
+import { buildHelper } from './build-helper.ts';
 import { ensurePrerequisites } from './prerequisites.ts';
 import { replaceSection } from './bench/sections.ts';
 
@@ -16,9 +16,9 @@ import { replaceSection } from './bench/sections.ts';
  *
  * `--json` prints one JSON line a benchmark; `--write` puts the results into `docs/benchmarks.md`.
  */
-const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
-  dataplane: () => inside('dataplane'),
-  connect: () => inside('connect'),
+const benches: Readonly<Record<string, (helperMain: string) => Promise<BenchResult>>> = {
+  dataplane: (helperMain) => inside('dataplane', helperMain),
+  connect: (helperMain) => inside('connect', helperMain),
   'app-start': packedAppStart,
   install: benchInstall,
 };
@@ -39,10 +39,10 @@ try {
     );
   }
   await ensurePrerequisites('bench');
-  await buildNative();
+  const helperMain = await buildHelper();
   for (const [name, bench] of Object.entries(benches)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
-    const result = await bench();
+    const result = await bench(helperMain);
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `\n${formatResult(result)}`);
     if (values.write) {
       await writeFile(document, replaceSection(await readFile(document, 'utf8'), formatResult(result)));
@@ -56,7 +56,7 @@ try {
 }
 
 /** Packs the app below /tmp, where the ordinary user who runs it may look. */
-async function packedAppStart(): Promise<BenchResult> {
+async function packedAppStart(helperMain: string): Promise<BenchResult> {
   await ensurePrerequisites('desktop');
   // Loaded only here: electron-builder is slow to start.
   const { packageApp } = await import('./package.ts');
@@ -64,15 +64,15 @@ async function packedAppStart(): Promise<BenchResult> {
   try {
     await chmod(output, 0o755);
     const { executable } = await packageApp(output);
-    return await inside('app-start', { SALLYPORT_PACKAGED_APP: executable });
+    return await inside('app-start', helperMain, { SALLYPORT_PACKAGED_APP: executable });
   } finally {
     await rm(output, { recursive: true, force: true });
   }
 }
 
 /** Runs a benchmark in private namespaces, where the helper and the peer may change the network. */
-async function inside(name: string, env: NodeJS.ProcessEnv = {}): Promise<BenchResult> {
-  const child = await spawnInPrivateNamespaces(process.execPath, [script, name], {
+async function inside(name: string, helperMain: string, env: NodeJS.ProcessEnv = {}): Promise<BenchResult> {
+  const child = await spawnInPrivateNamespaces(process.execPath, [script, name, helperMain], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env,
   });

@@ -19,10 +19,12 @@ const port = 80;
  *
  * The click is the client's `start`; the first packet is the first answer of a server behind the tunnel to a
  * connection that is tried from the click on. Runs inside private namespaces.
+ *
+ * @param helperMain the bundled helper
  */
-export async function benchConnect(): Promise<BenchResult> {
+export async function benchConnect(helperMain: string): Promise<BenchResult> {
   await using peer = await PeerNetwork.start({ delay: 1 });
-  await using helper = await HelperProcess.start({ logLevel: 'notice' });
+  await using helper = await HelperProcess.start({ main: helperMain, logLevel: 'notice' });
   const client = await helper.client();
   const idle = (await memory(helper.pid)).resident;
   const manager = await importWireGuardConf(client, {

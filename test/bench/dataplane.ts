@@ -22,18 +22,20 @@ interface Round {
 /**
  * Throughput and cost of our data plane against wireguard-go's, both connected to the same peer in turn.
  *
+ * @param helperMain the bundled helper
+ *
  * Runs inside private namespaces. Two cores carry both ends, so absolute figures wander; ratios hold.
  */
-export async function benchDataplane(): Promise<BenchResult> {
+export async function benchDataplane(helperMain: string): Promise<BenchResult> {
   await using peer = await PeerNetwork.start();
   await peer.startIperf();
   const ours: Round[] = [];
   const theirs: Round[] = [];
   for (let index = 0; index < rounds; index += 1) {
     // Alternating who goes first keeps a drift of the machine from favouring one.
-    if (index % 2 === 0) ours.push(await measureOurs(peer));
+    if (index % 2 === 0) ours.push(await measureOurs(peer, helperMain));
     theirs.push(await measureReference(peer));
-    if (index % 2 === 1) ours.push(await measureOurs(peer));
+    if (index % 2 === 1) ours.push(await measureOurs(peer, helperMain));
   }
   const out = median(ours.map((one, index) => one.outMbps / (theirs[index]?.outMbps ?? Number.NaN)));
   const into = median(ours.map((one, index) => one.inMbps / (theirs[index]?.inMbps ?? Number.NaN)));
@@ -56,8 +58,8 @@ export async function benchDataplane(): Promise<BenchResult> {
   };
 }
 
-async function measureOurs(peer: PeerNetwork): Promise<Round> {
-  await using helper = await HelperProcess.start({ logLevel: 'warning' });
+async function measureOurs(peer: PeerNetwork, helperMain: string): Promise<Round> {
+  await using helper = await HelperProcess.start({ main: helperMain, logLevel: 'warning' });
   const conf = await peer.clientConf();
   const manager = await importWireGuardConf(await helper.client(), {
     bytes: new TextEncoder().encode(conf.text),

@@ -3,15 +3,15 @@ import { benchConnect } from './connect.ts';
 import { benchDataplane } from './dataplane.ts';
 import type { BenchResult } from './result.ts';
 
-/** Runs one benchmark inside private namespaces and prints its result as one JSON line. */
-const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
+/** Runs one benchmark inside private namespaces and prints its result as one JSON line. Arguments: name, helper's main. */
+const benches: Readonly<Record<string, (helperMain: string) => Promise<BenchResult>>> = {
   dataplane: benchDataplane,
   connect: benchConnect,
   'app-start': benchAppStart,
 };
 
-const name = process.argv[2] ?? '';
+const [name = '', helperMain = ''] = process.argv.slice(2);
 const bench = benches[name];
 if (bench === undefined)
   throw new Error(`There is no benchmark ${name}. There are: ${Object.keys(benches).join(', ')}`);
-process.stdout.write(`${JSON.stringify(await bench())}\n`);
+process.stdout.write(`${JSON.stringify(await bench(helperMain))}\n`);
