@@ -195,6 +195,34 @@ describe('the tray', () => {
   });
 });
 
+describe('a second tunnel with the same routes', () => {
+  it('[M3] takes the place of the first only after the person agreed', async () => {
+    const second = await network.clientConf();
+    await app.drop({ name: 'office.conf', text: second.text });
+    await expectVisible(app.page.getByRole('heading', { level: 1, name: 'office' }));
+    await desktop.tray.click('Connect home');
+    await expect.poll(() => desktop.tray.menu()).toContain('Disconnect home');
+    await button('Connect').click();
+    const dialog = app.page.getByRole('dialog', { name: 'Switch from home to office?' });
+    await expectVisible(dialog);
+    await app.picture('packed-conflict');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await title('Not connected');
+    expect(await desktop.tray.menu()).toContain('Disconnect home');
+
+    await desktop.tray.click('Connect office');
+    await dialog.getByRole('button', { name: 'Disconnect home and connect' }).click();
+    await title('Connected');
+    await expect
+      .poll(() => desktop.tray.menu())
+      .toEqual(expect.arrayContaining(['Connect home', 'Disconnect office']));
+    await button('Remove').click();
+    await app.page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+    await expectVisible(app.page.getByRole('heading', { level: 1, name: 'home' }));
+    await title('Not connected');
+  });
+});
+
 describe('quitting', () => {
   it('says that the tunnel stays, and leaves it up', async () => {
     await button('Connect').click();

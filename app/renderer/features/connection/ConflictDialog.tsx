@@ -1,6 +1,7 @@
 import type { Tunnel } from '../../../bridge/state.ts';
 import { Dialog } from '../../controls/Dialog.tsx';
-import { conflictingTunnels, isConflict, type Connection } from './use-connection.ts';
+import { conflictingTunnels, isConflict } from './refusal.ts';
+import type { Connection } from './use-connection.ts';
 
 /** Asks before one tunnel takes the routes of another. */
 export function ConflictDialog({

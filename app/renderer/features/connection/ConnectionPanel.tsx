@@ -1,7 +1,8 @@
 import type { Tunnel } from '../../../bridge/state.ts';
 import { Gate } from '../../controls/Gate.tsx';
 import { describeSession } from './describe-session.ts';
-import { isConflict, type Connection } from './use-connection.ts';
+import { isConflict } from './refusal.ts';
+import type { Connection } from './use-connection.ts';
 import './connection.css';
 
 export interface ConnectionPanelProps {
