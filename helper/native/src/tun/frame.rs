@@ -13,9 +13,11 @@ use crate::ip;
 /// Room for the largest frame: header and 64 KiB.
 pub const FRAME_MAX: usize = VIRTIO_NET_HDR_LEN + 65_535;
 
-/// Most packets that one glued frame is made of. The kernel refuses more UDP segments than its
-/// `UDP_MAX_SEGMENTS` (64 before Linux 6.9, 128 since), and then all of them are lost.
-pub const GLUE_MAX: usize = 64;
+/// Most packets that are glued at a time. 64 KiB hold 46 ordinary ones: fewer would leave half-filled frames.
+pub const GLUE_MAX: usize = 128;
+/// Most UDP packets among them. The kernel refuses a frame of more UDP segments than its `UDP_MAX_SEGMENTS` (64
+/// before Linux 6.9, 128 since), and then all of them are lost.
+const GLUE_UDP_MAX: usize = 64;
 
 /// Most packets that one read frame may be split into: 64 KiB of TCP's smallest segments (48 bytes) and more.
 const SPLIT_MAX: usize = 2048;
@@ -114,11 +116,13 @@ fn complete_checksum(packet: &mut [u8], start: usize, offset: usize) -> Option<(
 
 /// Collects up to [`GLUE_MAX`] packets and glues those of one flow that follow each other.
 ///
-/// Its buffers stay allocated: at most 64 × 64 KiB, touched only as far as glueing needs it.
+/// Its buffers stay allocated: at most 128 × 64 KiB, touched only as far as glueing needs it.
 pub struct Glue {
     table: GROTable,
     buffers: Vec<Buffer>,
     used: usize,
+    /// How many of the packets are UDP.
+    datagrams: usize,
     udp: bool,
 }
 
@@ -129,13 +133,14 @@ impl Glue {
             table: GROTable::default(),
             buffers: Vec::new(),
             used: 0,
+            datagrams: 0,
             udp,
         }
     }
 
     /// Whether the next packet has to wait for [`Self::take`].
     pub fn is_full(&self) -> bool {
-        self.used == GLUE_MAX
+        self.used == GLUE_MAX || self.datagrams == GLUE_UDP_MAX
     }
 
     /// Adds a copy of one whole packet. Must not be called when full.
@@ -151,16 +156,18 @@ impl Glue {
         buffer[SEGMENTATION_TYPE_AT] = ABSORBED;
         buffer.extend_from_slice(packet);
         self.used += 1;
+        self.datagrams += usize::from(is_udp(packet));
     }
 
     /// Adds a copy of one packet if the copy is a whole one: whoever gave it may change it at the same time.
     /// Must not be called when full.
     pub fn add_if_whole(&mut self, packet: &[u8]) -> bool {
+        let datagrams = self.datagrams;
         self.add(packet);
-        let whole = ip::is_whole(&self.buffers[self.used - 1].0[VIRTIO_NET_HDR_LEN..]);
-        if !whole {
-            self.used -= 1;
-        }
+        let copy = &self.buffers[self.used - 1].0[VIRTIO_NET_HDR_LEN..];
+        let whole = ip::is_whole(copy);
+        self.datagrams = datagrams + usize::from(whole && is_udp(copy));
+        self.used -= usize::from(!whole);
         whole
     }
 
@@ -172,6 +179,7 @@ impl Glue {
     /// Empties it: yields each frame to write, in order. `None` when the packets could not be glued and are lost.
     pub fn take(&mut self) -> Option<impl Iterator<Item = &[u8]>> {
         let used = std::mem::take(&mut self.used);
+        self.datagrams = 0;
         let batch = &mut self.buffers[..used];
         self.table.apply_gro(batch, VIRTIO_NET_HDR_LEN, self.udp).ok()?;
         Some(
@@ -180,6 +188,16 @@ impl Glue {
                 .map(|buffer| buffer.0.as_slice())
                 .filter(|frame| frame[SEGMENTATION_TYPE_AT] != ABSORBED),
         )
+    }
+}
+
+/// Whether a packet is UDP, as far as glueing would look.
+fn is_udp(packet: &[u8]) -> bool {
+    const UDP: u8 = 17;
+    match packet.first().map(|first| first >> 4) {
+        Some(4) => packet.get(9) == Some(&UDP),
+        Some(6) => packet.get(6) == Some(&UDP),
+        _ => false,
     }
 }
 
@@ -353,11 +371,26 @@ mod tests {
             );
             assert_eq!(without_id(unglue(&frames)), without_id(stream));
 
-            let datagrams: Vec<_> = (0..GLUE_MAX).map(|i| udp(v6, 1000, &[i as u8; 200])).collect();
+            let datagrams: Vec<_> = (0..GLUE_UDP_MAX)
+                .map(|i| udp(v6, 1000, &[i as u8; 200]))
+                .collect();
             let frames = glued(&datagrams);
             assert_eq!(frames.len(), 1);
             assert_eq!(without_id(unglue(&frames)), without_id(datagrams));
         }
+    }
+
+    #[test]
+    fn no_frame_gets_more_datagrams_than_every_kernel_takes() {
+        let mut glue = Glue::new(true);
+        let datagram = udp(false, 1000, &[0; 20]);
+        while !glue.is_full() {
+            assert!(!glue.add_if_whole(&datagram[1..]));
+            assert!(glue.add_if_whole(&datagram));
+        }
+        assert_eq!(glue.len(), GLUE_UDP_MAX);
+        assert_eq!(glue.take().expect("frames").count(), 1);
+        assert!(!glue.is_full());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::counters::Counters;
 use super::watch::Witness;
-use crate::tun::{Content, FRAME_MAX, Glue, Port, is_lost, packets_in, parse};
+use crate::tun::{Content, Device, FRAME_MAX, Glue, Port, is_lost, packets_in, parse};
 
 /// Packets that may wait for the TUN's writer. The engine waits beyond that, and then the kernel's socket
 /// queue drops and counts.
@@ -166,26 +166,36 @@ async fn write(
     witness: Arc<Witness>,
     mut waiting: mpsc::Receiver<Packet<Ip>>,
 ) {
-    let device = port.device();
-    let mut glue = Glue::new(device.udp_offload());
+    let mut glue = Glue::new(port.device().udp_offload());
     let mut batch = Vec::with_capacity(WRITE_BATCH);
     while waiting.recv_many(&mut batch, WRITE_BATCH).await > 0 {
-        let count = batch.len() as u64;
         for packet in batch.drain(..) {
+            if glue.is_full() && !flush(&mut glue, port.device(), &counters, &witness) {
+                return;
+            }
             glue.add(&packet.into_bytes());
         }
-        let Some(frames) = glue.take() else {
-            counters.dropped.add(count);
-            continue;
-        };
-        for frame in frames {
-            if let Err(cause) = device.write(frame) {
-                counters.dropped.add(packets_in(frame).0);
-                if is_lost(&cause) {
-                    witness.lost(&cause);
-                    return;
-                }
+        if !flush(&mut glue, port.device(), &counters, &witness) {
+            return;
+        }
+    }
+}
+
+/// Writes what was glued. `false`: the interface is gone.
+fn flush(glue: &mut Glue, device: &Device, counters: &Counters, witness: &Witness) -> bool {
+    let waiting = glue.len() as u64;
+    let Some(frames) = glue.take() else {
+        counters.dropped.add(waiting);
+        return true;
+    };
+    for frame in frames {
+        if let Err(cause) = device.write(frame) {
+            counters.dropped.add(packets_in(frame).0);
+            if is_lost(&cause) {
+                witness.lost(&cause);
+                return false;
             }
         }
     }
+    true
 }
