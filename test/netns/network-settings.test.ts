@@ -357,6 +357,7 @@ describe('resolv.conf', () => {
 
   test('a split tunnel leaves it alone without match domains, and is asked first with them', async () => {
     await writeFile(resolvConf, text);
+    before = await snapshotNetwork();
     const ipv4 = { addresses: ['10.0.0.2/32'], includedRoutes: routesTo('10.0.0.0/24') };
     await apply({ ipv4, dns });
     expect(await readFile(resolvConf, 'utf8')).toBe(text);

@@ -1,4 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Background } from './background.ts';
+
+/** Milliseconds between the last packet that counts and tcpdump's end. */
+const settlingTime = 250;
 
 /** What passes a link while it is watched: the observer that a leak cannot hide from. */
 export class Capture implements AsyncDisposable {
@@ -26,6 +30,8 @@ export class Capture implements AsyncDisposable {
   /** Ends the capture and returns all packets. @throws {Error} tcpdump ended before it was asked to */
   async stop(): Promise<readonly string[]> {
     if (!this.#tcpdump.isRunning) throw new Error('tcpdump ended too early: its packets prove nothing.');
+    // What has just passed the link may not have reached tcpdump.
+    await sleep(settlingTime);
     await this.#tcpdump.stop('SIGINT');
     return this.packets;
   }
