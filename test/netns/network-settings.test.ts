@@ -357,7 +357,6 @@ describe('resolv.conf', () => {
 
   test('a split tunnel leaves it alone without match domains, and is asked first with them', async () => {
     await writeFile(resolvConf, text);
-    before = await snapshotNetwork();
     const ipv4 = { addresses: ['10.0.0.2/32'], includedRoutes: routesTo('10.0.0.0/24') };
     await apply({ ipv4, dns });
     expect(await readFile(resolvConf, 'utf8')).toBe(text);
@@ -365,6 +364,8 @@ describe('resolv.conf', () => {
     expect(await readFile(resolvConf, 'utf8')).toContain(
       'nameserver 10.0.0.53\nnameserver fd00::53\nnameserver 192.0.2.53\nsearch corp.example internal.example lan.example\n',
     );
+    await opened.controller.clear('one');
+    expect(await readFile(resolvConf, 'utf8')).toBe(text);
   });
 });
 
