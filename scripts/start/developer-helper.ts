@@ -8,7 +8,7 @@ import { developerDirectory, developerEndpointPath } from '@sallyport/shared/man
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { Background } from '../../test/rig/background.ts';
 import { foreignPeer } from '../../test/rig/foreign-peer.ts';
-import { helperEnvironment } from '../../test/rig/helper-process.ts';
+import { mallocEnvironment, nodeArguments } from '@sallyport/helper/node-arguments.ts';
 import { pageUrl } from '../../test/rig/measure.ts';
 import { ownPeer } from '../../test/rig/own-peer.ts';
 import { PeerNetwork } from '../../test/rig/peer-network.ts';
@@ -41,8 +41,8 @@ const main = fileURLToPath(new URL('../../helper/main.ts', import.meta.url));
 stack.use(
   await Background.start(
     process.execPath,
-    ['--disable-sigusr1', main, '--developer', '--endpoint', endpoint, '--state', join(state, 'helper')],
-    { ready: /^\{"ready":/, readyTimeout: 30_000, env: { ...process.env, ...helperEnvironment } },
+    [...nodeArguments, main, '--developer', '--endpoint', endpoint, '--state', join(state, 'helper')],
+    { ready: /^\{"ready":/, readyTimeout: 30_000, env: { ...process.env, ...mallocEnvironment } },
   ),
 );
 

@@ -33,14 +33,16 @@ export async function benchConnect(helperMain: string): Promise<BenchResult> {
   });
   const connected: number[] = [];
   const first: number[] = [];
-  let resident = 0;
+  let once = 0;
+  let often = 0;
   for (let index = 0; index < rounds; index += 1) {
     const click = performance.now();
     const packet = firstAnswer(peer.site.tunnel.v4, click);
     await manager.session.start();
     connected.push(performance.now() - click);
     first.push(await packet);
-    ({ resident } = await memory(helper.pid));
+    often = (await memory(helper.pid)).resident;
+    if (index === 0) once = often;
     await manager.session.stop();
   }
   const typical = median(first);
@@ -55,7 +57,8 @@ export async function benchConnect(helperMain: string): Promise<BenchResult> {
       ['click to first packet, ms', round(typical), round(quantile(first, 0.95))],
       ['click to connected, ms', round(median(connected)), round(quantile(connected, 0.95))],
       ['helper idle, MB', round(idle), ''],
-      ['helper connected, MB', round(resident), ''],
+      ['helper connected, MB', round(once), ''],
+      [`helper connected for the ${String(rounds)}th time, MB`, round(often), ''],
     ],
     aims: [
       {
@@ -72,9 +75,9 @@ export async function benchConnect(helperMain: string): Promise<BenchResult> {
       },
       {
         aim: `connected within ${String(mostMemory)} MB`,
-        figure: round(resident),
+        figure: round(once),
         unit: 'MB',
-        met: resident <= mostMemory,
+        met: once <= mostMemory,
       },
     ],
   };

@@ -5,15 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { connectEndpoint } from '@sallyport/shared/client/connect-endpoint.ts';
 import { ReconnectingClient } from '@sallyport/shared/client/reconnecting-client.ts';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
+import { mallocEnvironment, nodeArguments } from '@sallyport/helper/node-arguments.ts';
 import { Background } from './background.ts';
 
 const sourceMain = fileURLToPath(new URL('../../helper/main.ts', import.meta.url));
-
-/** glibc keeps what many cycles freed; these give it back. Whoever starts the helper sets them. */
-export const helperEnvironment: NodeJS.ProcessEnv = {
-  MALLOC_TRIM_THRESHOLD_: '131072',
-  MALLOC_ARENA_MAX: '2',
-};
 
 export interface HelperOptions {
   /** Directory for state and socket, which must exist; a temporary one, removed at the end, unless told. */
@@ -49,14 +44,14 @@ export class HelperProcess implements AsyncDisposable {
       process.execPath,
       [
         ...(options.nodeArguments ?? []),
-        '--disable-sigusr1',
+        ...nodeArguments,
         options.main ?? sourceMain,
         '--developer',
         ...['--endpoint', endpoint, '--state', join(directory, 'state')],
         ...['--log-level', options.logLevel ?? 'debug'],
         ...(options.manifest === undefined ? [] : ['--manifest', options.manifest]),
       ],
-      { ready: /^\{"ready":/, env: { ...process.env, ...helperEnvironment } },
+      { ready: /^\{"ready":/, env: { ...process.env, ...mallocEnvironment } },
     );
     return new HelperProcess(background, directory, endpoint, options.directory === undefined);
   }

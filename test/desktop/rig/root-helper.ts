@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Background } from '../../rig/background.ts';
-import { helperEnvironment } from '../../rig/helper-process.ts';
+import { mallocEnvironment, nodeArguments } from '@sallyport/helper/node-arguments.ts';
 import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 
 const main = fileURLToPath(new URL('../../../helper/main.ts', import.meta.url));
@@ -39,10 +39,10 @@ export class RootHelper implements AsyncDisposable {
   /** After {@link stop}: the same state, a new process. */
   async startAgain(): Promise<void> {
     const words = ['--administrator', String(this.#administrator), '--state', join(this.#state, 'helper')];
-    this.#process = await Background.start(process.execPath, ['--disable-sigusr1', main, ...words], {
+    this.#process = await Background.start(process.execPath, [...nodeArguments, main, ...words], {
       ready: /^\{"ready":/,
       readyTimeout: 30_000,
-      env: { ...process.env, ...helperEnvironment },
+      env: { ...process.env, ...mallocEnvironment },
     });
   }
 
