@@ -55,8 +55,6 @@ export interface SessionState {
   readonly phase: Phase;
   /** The start to make as soon as the present run, which is ending, has ended. */
   readonly queuedStart: StartRequest | null;
-  /** What retries start with. */
-  readonly supersede: boolean;
   /** Failed attempts in a row since the person asked for a connection. */
   readonly attempts: number;
   readonly statusReason: string | null;
@@ -113,7 +111,6 @@ export function initialState(
     configuration,
     phase: { kind: 'idle', retryAt: null },
     queuedStart: null,
-    supersede: false,
     attempts: 0,
     statusReason: null,
     lastEnd,

@@ -147,6 +147,24 @@ describe('transition', () => {
     expect(driver.state.phase).toEqual({ kind: 'idle', retryAt: null });
   });
 
+  it('[M3] retries without the consent to stop others that the first start had', () => {
+    const driver = new Driver();
+    expect(driver.send({ kind: 'start', request: { options: null, supersede: true } })).toContainEqual({
+      kind: 'prepare',
+      run: driver.run,
+      supersede: true,
+    });
+    driver.send({ kind: 'prepared', run: driver.run });
+    driver.send({ kind: 'startFailed', run: driver.run, ending: failed });
+    driver.send({ kind: 'stopped', run: driver.run });
+    driver.send({ kind: 'released', run: driver.run });
+    expect(driver.send({ kind: 'timer', timer: 'retry', run: 0 })).toContainEqual({
+      kind: 'prepare',
+      run: driver.run,
+      supersede: false,
+    });
+  });
+
   it('does not retry where the configuration says so', () => {
     const driver = new Driver({ ...enabled, retry: false });
     driver.send({ kind: 'start', request });

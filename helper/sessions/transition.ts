@@ -108,13 +108,13 @@ function start(state: SessionState, request: StartRequest, context: TransitionCo
   if (!canRun(state.configuration)) return ignored(state);
   switch (state.phase.kind) {
     case 'idle':
-      return begin({ ...state, attempts: 0, supersede: request.supersede }, request, context);
+      return begin({ ...state, attempts: 0 }, request, context);
     case 'stopping':
     case 'releasing':
-      return { state: { ...state, queuedStart: request, supersede: request.supersede }, effects: [] };
+      return { state: { ...state, queuedStart: request }, effects: [] };
     case 'preparing':
       if (state.phase.ending === null) return ignored(state);
-      return { state: { ...state, queuedStart: request, supersede: request.supersede }, effects: [] };
+      return { state: { ...state, queuedStart: request }, effects: [] };
     case 'starting':
     case 'connected':
       return ignored(state);
@@ -230,8 +230,9 @@ function timer(
       if (phase.kind !== 'idle' || phase.retryAt === null || !canRun(state.configuration)) {
         return ignored(state);
       }
-      // Options may hold a one-time credential, so a retry has none (contract K2, L4).
-      return begin(state, { options: null, supersede: state.supersede }, context);
+      // Options may hold a one-time credential, so a retry has none (contract K2, L4). Nor does consent to stop others
+      // outlive the start that it was given for: a session that began since then was not spoken of (M3).
+      return begin(state, { options: null, supersede: false }, context);
     case 'start': {
       if (phase.kind !== 'starting' || phase.run !== run) return ignored(state);
       const error = new ConnectionError(
