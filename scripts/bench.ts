@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { benchResultSchema, formatResult, type BenchResult } from '../test/bench/result.ts';
 import { benchInstall } from '../test/bench/install.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
@@ -45,7 +46,11 @@ try {
     const result = await bench(helperMain);
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `\n${formatResult(result)}`);
     if (values.write) {
-      await writeFile(document, replaceSection(await readFile(document, 'utf8'), formatResult(result)));
+      const text = replaceSection(await readFile(document, 'utf8'), formatResult(result));
+      await writeFile(
+        document,
+        await format(text, { ...(await resolveConfig(document)), filepath: document }),
+      );
     }
     if (result.aims.some((aim) => !aim.met)) process.exitCode = 1;
   }
