@@ -62,7 +62,10 @@ export type RoutingPolicy = z.infer<typeof routingPolicySchema>;
  * less 80 bytes, and never below 1280 (RFC 8200, 5).
  */
 export const packetTunnelNetworkSettingsSchema = z.strictObject({
-  /** Address of the far side, shown to the person; null where there is none or several. */
+  /**
+   * Address of the far side, null where there is none or several. An included route that holds it is kept from the
+   * tunnel's own marked packets, which would otherwise run in a circle.
+   */
   tunnelRemoteAddress: ipAddressSchema.nullable(),
   ipv4: ipSettingsSchema.nullable().default(null),
   ipv6: ipSettingsSchema.nullable().default(null),

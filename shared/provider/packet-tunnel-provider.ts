@@ -138,7 +138,7 @@ export abstract class PacketTunnelProvider {
   }
 
   /**
-   * Resolves a host name outside the tunnel; an address literal is returned as it is.
+   * Resolves a host name as the system does; an address literal is returned as it is.
    *
    * @throws {ConnectionError} `serverAddressResolutionFailed`
    */

@@ -57,6 +57,21 @@ describe('networkSettings', () => {
     expect(networkSettings(configuration({ addresses: [] })).ipv4).toMatchObject({ addresses: [] });
   });
 
+  it('names the server’s address if there is one alone', () => {
+    const peer = (publicKey: string, host: string) => ({
+      publicKey,
+      allowedIPs: [],
+      endpoint: { host, port: 51820 },
+    });
+    const remote = (...peers: readonly object[]) =>
+      networkSettings(configuration({ peers })).tunnelRemoteAddress;
+    expect(remote(peer(first, '192.0.2.7'))).toBe('192.0.2.7');
+    expect(remote(peer(first, '2001:db8::7'))).toBe('2001:db8::7');
+    expect(remote(peer(first, 'vpn.example.com'))).toBeNull();
+    expect(remote({ publicKey: first, allowedIPs: [] })).toBeNull();
+    expect(remote(peer(first, '192.0.2.7'), peer(second, '192.0.2.8'))).toBeNull();
+  });
+
   it('keeps DNS, MTU, Table and FwMark', () => {
     const settings = networkSettings(
       configuration({

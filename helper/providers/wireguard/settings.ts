@@ -1,7 +1,7 @@
 import type { PacketTunnelNetworkSettings, Route } from '@sallyport/shared/provider/network-settings.ts';
 import type { WireGuardSettings } from '@sallyport/shared/provider/wireguard.ts';
 import type { WireGuardProviderConfiguration } from '@sallyport/shared/formats/wireguard-settings.ts';
-import { parseCIDR } from '@sallyport/shared/formats/cidr.ts';
+import { ipAddressSchema, parseCIDR } from '@sallyport/shared/formats/cidr.ts';
 
 /** What WireGuard adds to each packet: 40 bytes IPv6, 8 UDP, 32 header and tag (paper, 5.4.6). */
 export const wireGuardOverheadBytes = 80;
@@ -16,7 +16,7 @@ export function networkSettings(configuration: WireGuardProviderConfiguration): 
   const routes = destinations(configuration);
   const { dns, mtu, table, fwmark, blockOtherFamily } = configuration;
   return {
-    tunnelRemoteAddress: null,
+    tunnelRemoteAddress: onlyServer(configuration),
     ipv4: ofFamily(4, configuration.addresses, routes),
     ipv6: ofFamily(6, configuration.addresses, routes),
     dns:
@@ -27,6 +27,13 @@ export function networkSettings(configuration: WireGuardProviderConfiguration): 
     tunnelOverheadBytes: wireGuardOverheadBytes,
     routing: { table, fwmark, blockOtherFamily },
   };
+}
+
+/** The server's address, if there is one server and it is given by address: its packets must not enter the tunnel. */
+function onlyServer({ peers }: WireGuardProviderConfiguration): string | null {
+  const [peer, ...others] = peers;
+  if (others.length > 0) return null;
+  return ipAddressSchema.safeParse(peer?.endpoint?.host).data ?? null;
 }
 
 /** @param endpoints address to use now by public key; a peer without one waits to be called */
