@@ -121,6 +121,16 @@ async function forgetOldBuilds(builds: string): Promise<void> {
   }
 }
 
+/**
+ * What every build of the crate needs.
+ *
+ * @throws {MissingPrerequisite} without Rust or a C compiler; its message names the remedy
+ */
+export async function requireToolchain(): Promise<void> {
+  await rustVersion();
+  await requireCompiler();
+}
+
 async function rustVersion(): Promise<string> {
   const remedy = `Install Rust ${oldestRust.join('.')} or newer from https://rustup.rs, then run \`npm run build:native\`.`;
   if ((await findProgram('cargo')) === null || (await findProgram('rustc')) === null) {

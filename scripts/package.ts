@@ -6,6 +6,7 @@ import { build, Platform } from 'electron-builder';
 import { describeElectron, ensureElectron, type ElectronRuntime } from '../test/rig/electron-runtime.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
 import { buildApp } from './build-app.ts';
+import { ensurePrerequisites } from './prerequisites.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -43,6 +44,7 @@ export async function packageApp(output: string): Promise<PackagedApp> {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: { output: { type: 'string', default: 'out' } } });
   try {
+    await ensurePrerequisites('package');
     const { directory, electron } = await packageApp(resolve(values.output));
     console.log(`Packed ${directory} with ${describeElectron(electron)}.`);
   } catch (error) {

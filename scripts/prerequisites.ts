@@ -7,8 +7,7 @@ import { findProgram, run, searchPath } from '../test/rig/run.ts';
 import { ensureWireGuardGo } from '../test/rig/wireguard-go.ts';
 
 /** What needs system packages: the tiers of `npm test` and the other commands of package.json. */
-export type Tier =
-  'lint' | 'unit' | 'netns' | 'bus' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package';
+export type Tier = 'unit' | 'netns' | 'bus' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package';
 
 interface Prerequisite {
   /** On Debian and Ubuntu; the first one that the release has. */
@@ -27,14 +26,16 @@ const network: readonly Prerequisite[] = [
   file('/etc/ssl/certs/ca-certificates.crt', 'ca-certificates'),
 ];
 
+/** What unpacks Electron's test runtime where the package's own cannot be had. */
+const python: readonly Prerequisite[] = [program('python3', 'python3'), program('pip3', 'python3-pip')];
+
 const electron: readonly Prerequisite[] = [
   library('libgtk-3.so.0', 'libgtk-3-0', 'libgtk-3-0t64'),
   library('libnss3.so', 'libnss3'),
   library('libasound.so.2', 'libasound2', 'libasound2t64'),
   library('libgbm.so.1', 'libgbm1'),
   library('libatspi.so.0', 'libatspi2.0-0', 'libatspi2.0-0t64'),
-  program('python3', 'python3'),
-  program('pip3', 'python3-pip'),
+  ...python,
 ];
 
 const bus: readonly Prerequisite[] = [
@@ -52,7 +53,6 @@ const screen: readonly Prerequisite[] = [
 ];
 
 const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
-  lint: [],
   unit: [program('python3', 'python3'), program('unshare', 'util-linux'), program('setpriv', 'util-linux')],
   netns: [...network, program('tcpdump', 'tcpdump')],
   bus: [...network, ...bus, file('/usr/lib/python3/dist-packages/dbusmock', 'python3-dbusmock')],
@@ -61,7 +61,7 @@ const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
   demo: network,
   start: [program('ip', 'iproute2'), program('nft', 'nftables'), ...electron],
   bench: [...network, ...electron, ...bus, ...screen],
-  package: electron,
+  package: python,
 };
 
 /** Tiers that talk to a foreign peer; it is built before they enter namespaces that have no way out. */

@@ -39,7 +39,7 @@ ${describeElectron(electron)}, developer mode: everything happens in namespaces 
 
   Import this file      ${sample}
   and connect to        ${peer}, with a page at ${page}
-  The command line      ${developerEndpointVariable}=${ready} npx sallyport status
+  The command line      ${developerEndpointVariable}=${ready} npm run sallyport -- status
 `);
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) console.warn('Chromium’s sandbox does not work for root and is off: use an ordinary user.\n');

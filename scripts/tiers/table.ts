@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeElectron } from '../../test/rig/electron-runtime.ts';
 import { MissingPrerequisite } from '../../test/rig/missing-prerequisite.ts';
-import { buildNative } from '../build-native.ts';
+import { buildNative, requireToolchain } from '../build-native.ts';
 import { checkContract } from '../contract.ts';
 import { lint } from '../lint.ts';
 import { ensurePrerequisites } from '../prerequisites.ts';
@@ -31,7 +31,14 @@ export const tiers: readonly TierDefinition[] = [
       return runVitest('unit', { isPrivate: false, patterns });
     },
   },
-  { name: 'rust', what: 'the native crate', run: () => runCargoTests() },
+  {
+    name: 'rust',
+    what: 'the native crate',
+    run: async () => {
+      await requireToolchain();
+      return runCargoTests();
+    },
+  },
   {
     name: 'netns',
     what: 'kernel, routes, firewall and a foreign peer, in namespaces',

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { hostNamespacesVariable, ownNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 import { MissingPrerequisite } from './missing-prerequisite.ts';
@@ -95,7 +96,7 @@ export async function ended(child: ChildProcess): Promise<number> {
   process.on('SIGTERM', forward);
   try {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-    return child.exitCode ?? (child.signalCode === 'SIGINT' ? 130 : 143);
+    return child.exitCode ?? 128 + (child.signalCode === null ? 0 : constants.signals[child.signalCode]);
   } finally {
     process.off('SIGINT', ignore);
     process.off('SIGTERM', forward);
