@@ -11,6 +11,7 @@ import { ConfigurationStore } from './configurations/configuration-store.ts';
 import { EndpointServer } from './endpoint/endpoint-server.ts';
 import { makeHandlers } from './endpoint/handlers.ts';
 import { listenNatively } from './endpoint/native-listener.ts';
+import { sessionObserver } from './endpoint/session-observer.ts';
 import { Subscriptions } from './endpoint/subscriptions.ts';
 import { ensurePrivateDirectory } from './files/private-directory.ts';
 import { LeakWatch } from './host/leak-watch.ts';
@@ -112,20 +113,7 @@ export async function startSystemExtensionMode(
     },
     network: (id) => network.share(id),
     interfaceName: (id) => interfaceName(valid.identifier, id),
-    observer: {
-      sessionChanged: (session) => {
-        subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session }));
-      },
-      providerMessage: (id, message) => {
-        subscriptions.publish(
-          'session.providerMessage',
-          (sequence) => ({ sequence, id, message: Buffer.from(message).toString('base64') }),
-          isTold,
-        );
-      },
-      displayMessage: (id, text) =>
-        subscriptions.publish('session.displayMessage', (sequence) => ({ sequence, id, text }), isTold) > 0,
-    },
+    observer: sessionObserver(subscriptions, isTold),
   });
 
   onPathChanged = (path) => {

@@ -214,7 +214,8 @@ export class SystemNetworkController implements NetworkController {
       throw explain(error);
     }
     this.#held = held;
-    await this.#lookAroundQuietly();
+    // After the answer: what others hold matters to the next session, not to this one.
+    void this.#enqueue(() => this.#lookAroundQuietly());
     const applied = held.get(session.id);
     this.#log('info', applied === undefined ? 'Network settings cleared.' : 'Network settings applied.', {
       session: session.id,

@@ -67,6 +67,7 @@ describe('sessions among each other, and their configurations', () => {
       code: 'networkSettingsFailed',
       cause: { code: 'sessionConflict' },
     });
+    expect(harness.snapshot(second.id).lastEnd?.reason).toBe('superceded');
     expect(harness.snapshot(first.id).status).toBe('connected');
   });
 
@@ -200,6 +201,37 @@ describe('sessions among each other, and their configurations', () => {
       reason: 'internalError',
       error: { code: 'pluginFailed' },
     });
+  });
+
+  it('[M3] asks nobody to agree to the end of a session that is ending, and waits for it', async () => {
+    let finish: () => void = () => undefined;
+    class Full extends Recorder {
+      static expectedNetworkSettings(): PacketTunnelNetworkSettings {
+        return {
+          tunnelRemoteAddress: null,
+          ipv4: { addresses: ['10.0.0.2/32'], includedRoutes: [{ destination: '0.0.0.0/0' }] },
+        };
+      }
+      override async startTunnel(): Promise<void> {
+        await this.setTunnelNetworkSettings(Full.expectedNetworkSettings());
+      }
+      override stopTunnel(): Promise<void> {
+        return new Promise((resolve) => {
+          finish = resolve;
+        });
+      }
+    }
+    const harness = new SessionHarness({ [testProvider]: Full });
+    const first = harness.save(testConfiguration());
+    const second = harness.save(testConfiguration());
+    await harness.connect(first.id);
+    harness.manager.stop(first.id);
+    harness.manager.start(second.id, null, false);
+    await sleep(5);
+    expect(harness.interfaces.made).toHaveLength(1);
+    finish();
+    await harness.until(second.id, 'connected');
+    expect(harness.snapshot(first.id).lastEnd?.reason).toBe('userInitiated');
   });
 
   it('starts nothing any more once everything stops', async () => {

@@ -18,6 +18,7 @@ import { packetTunnelNetworkSettingsSchema } from '@sallyport/shared/provider/ne
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
 import { describeRegistration, type PacketTunnelProviderClass } from '../host/provider-registry.ts';
 import { providerMissing, ProviderRun, type ProviderHost } from '../host/provider-run.ts';
+import { runAsProvider } from '../host/provider-scope.ts';
 import type { RunNetwork, RunReports } from '../host/run-context.ts';
 import type { Logger } from '../log/logger.ts';
 import { routeClaims } from '../network/route-claims.ts';
@@ -86,9 +87,10 @@ export class SessionManager {
     const providerClass = this.#options.host.registry.find(identifier);
     this.#logRegistrations(configuration);
     if (providerClass === null) throw providerMissing(identifier);
-    const expected = expectedClaims(providerClass, protocolConfiguration);
+    const expected = expectedClaims(providerClass, id, protocolConfiguration);
     const rivals = this.#rivals(id, expected);
-    if (rivals.length > 0 && !supersede) throw this.#conflict(name, rivals);
+    const conflict = supersede ? null : this.#conflict(name, rivals);
+    if (conflict !== null) throw conflict;
     session.start({ options, supersede });
   }
 
@@ -201,7 +203,7 @@ export class SessionManager {
     const { host, network, interfaceName, logger } = this.#options;
     const configuration = this.#configuration(id);
     const identifier = configuration.protocolConfiguration.providerBundleIdentifier;
-    const expected = expectedClaims(host.registry.find(identifier), configuration.protocolConfiguration);
+    const expected = expectedClaims(host.registry.find(identifier), id, configuration.protocolConfiguration);
     await this.#claim(configuration, expected, supersede);
     const share = network(id, run);
     return new ProviderRun({
@@ -229,8 +231,8 @@ export class SessionManager {
   async #claim(configuration: Configuration, routes: readonly string[], supersede: boolean): Promise<void> {
     const { id, name } = configuration;
     const rivals = this.#rivals(id, routes);
-    if (rivals.length > 0 && !supersede) {
-      const conflict = this.#conflict(name, rivals);
+    const conflict = supersede ? null : this.#conflict(name, rivals);
+    if (conflict !== null) {
       throw new NetworkSettingsError('networkSettingsFailed', conflict.message, { cause: conflict });
     }
     this.#claims.take(id, routes);
@@ -250,8 +252,11 @@ export class SessionManager {
       .filter((session) => session.isRunning);
   }
 
-  #conflict(name: string, rivals: readonly Session[]): EndpointError {
-    const others = rivals.map(({ id }) => ({ id, name: this.#options.configurations.get(id)?.name ?? id }));
+  /** What the client has to agree to first; nothing for sessions that are ending already. */
+  #conflict(name: string, rivals: readonly Session[]): EndpointError | null {
+    const running = rivals.filter((rival) => !rival.isEnding);
+    if (running.length === 0) return null;
+    const others = running.map(({ id }) => ({ id, name: this.#options.configurations.get(id)?.name ?? id }));
     const list = others.map((other) => `“${other.name}”`).join(', ');
     return new EndpointError(
       'sessionConflict',
@@ -298,8 +303,17 @@ export class SessionManager {
 /** Claims that a configuration will make, as far as its provider can tell before the start. */
 function expectedClaims(
   providerClass: PacketTunnelProviderClass | null,
+  configurationId: string,
   configuration: TunnelProviderProtocol,
 ): string[] {
-  const settings = providerClass?.expectedNetworkSettings?.(configuration) ?? null;
+  if (providerClass?.expectedNetworkSettings === undefined) return [];
+  // The provider's code, though no instance of it runs yet: what it must not do, it must not do here either.
+  const owner = {
+    run: 0,
+    configurationId,
+    identifier: configuration.providerBundleIdentifier,
+    fault: () => undefined,
+  };
+  const settings = runAsProvider(owner, () => providerClass.expectedNetworkSettings?.(configuration) ?? null);
   return settings === null ? [] : routeClaims(packetTunnelNetworkSettingsSchema.parse(settings));
 }

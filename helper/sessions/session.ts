@@ -1,10 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import {
-  ConnectionError,
-  NetworkSettingsError,
-  isError,
-  serializeError,
-} from '@sallyport/shared/protocol/errors.ts';
+import { NetworkSettingsError, isError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import type { Configuration } from '@sallyport/shared/protocol/configuration.ts';
 import type { SessionEnd, SessionSnapshot, SessionStatistics } from '@sallyport/shared/protocol/session.ts';
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
@@ -72,6 +67,11 @@ export class Session {
 
   get isRunning(): boolean {
     return runOf(this.#state) !== null;
+  }
+
+  /** Whether a stop is under way, so that nobody has to agree to one. */
+  get isEnding(): boolean {
+    return statusOf(this.#state) === 'disconnecting';
   }
 
   start(request: StartRequest): void {
@@ -310,6 +310,7 @@ function startEnding(error: unknown): Ending {
   if (isError(error, 'ConnectionError', 'authenticationFailed')) {
     return { reason: 'authenticationCanceled', error: serialized };
   }
+  if (isConflict(error)) return { reason: 'superceded', error: serialized };
   if (error instanceof NetworkSettingsError && error.code === 'networkSettingsInvalid') {
     return { reason: 'configurationFailed', error: serialized };
   }
@@ -317,9 +318,13 @@ function startEnding(error: unknown): Ending {
 }
 
 function prepareEnding(error: unknown): Ending {
-  const reason =
-    error instanceof ConnectionError && error.code === 'pluginDisabled'
-      ? 'providerDisabled'
-      : 'internalError';
-  return { reason, error: serializeError(error) };
+  const serialized = serializeError(error);
+  if (isConflict(error)) return { reason: 'superceded', error: serialized };
+  const isMissing = isError(error, 'ConnectionError', 'pluginDisabled');
+  return { reason: isMissing ? 'providerDisabled' : 'internalError', error: serialized };
+}
+
+/** Whether another session holds the routes; starting again by itself would not help. */
+function isConflict(error: unknown): boolean {
+  return error instanceof NetworkSettingsError && isError(error.cause, 'EndpointError', 'sessionConflict');
 }

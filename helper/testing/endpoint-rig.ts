@@ -5,6 +5,7 @@ import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-p
 import { ConfigurationStore } from '../configurations/configuration-store.ts';
 import { EndpointServer } from '../endpoint/endpoint-server.ts';
 import { makeHandlers } from '../endpoint/handlers.ts';
+import { sessionObserver } from '../endpoint/session-observer.ts';
 import { Subscriptions } from '../endpoint/subscriptions.ts';
 import { LeakWatch } from '../host/leak-watch.ts';
 import { ProviderRegistry } from '../host/provider-registry.ts';
@@ -73,20 +74,7 @@ export class EndpointRig {
         clear: () => Promise.resolve(),
       }),
       interfaceName: (id) => `sp-${id.slice(0, 8)}`,
-      observer: {
-        sessionChanged: (session) => {
-          subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session }));
-        },
-        providerMessage: (id, message) => {
-          subscriptions.publish(
-            'session.providerMessage',
-            (sequence) => ({ sequence, id, message: Buffer.from(message).toString('base64') }),
-            isTold,
-          );
-        },
-        displayMessage: (id, text) =>
-          subscriptions.publish('session.displayMessage', (sequence) => ({ sequence, id, text }), isTold) > 0,
-      },
+      observer: sessionObserver(subscriptions, isTold),
     });
     this.server = new EndpointServer({
       log: this.logger.child('endpoint'),
