@@ -1,13 +1,13 @@
 import { Notification } from 'electron';
 import type { AppState } from '../bridge/state.ts';
-import { sessionNotifications } from './session-notification.ts';
+import { sessionNews, type SessionStories } from './session-notification.ts';
 
 /** Speaks through the desktop's notifications while the person does not look at the window. */
 export class Notifier {
   readonly #isWatched: () => boolean;
   readonly #onClick: (id: string) => void;
   readonly #shown = new Set<Notification>();
-  #before: AppState | null = null;
+  #stories: SessionStories = new Map();
 
   constructor(isWatched: () => boolean, onClick: (id: string) => void) {
     this.#isWatched = isWatched;
@@ -16,11 +16,14 @@ export class Notifier {
 
   /** Compares a state with the one before and tells what changed by itself. */
   update(state: AppState): void {
-    const before = this.#before;
-    this.#before = state;
-    // What happened before the endpoint was reached is no news.
-    if (before?.extension.state !== 'active' || state.extension.state !== 'active') return;
-    for (const each of sessionNotifications(before, state)) this.show(each.id, each.title, each.body);
+    // What happened before the endpoint was reached, or while it was away, is no news.
+    if (state.extension.state !== 'active') {
+      this.#stories = new Map();
+      return;
+    }
+    const { stories, notifications } = sessionNews(this.#stories, state);
+    this.#stories = stories;
+    for (const each of notifications) this.show(each.id, each.title, each.body);
   }
 
   show(id: string, title: string, body: string): void {

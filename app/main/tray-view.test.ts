@@ -13,6 +13,12 @@ import { trayView } from './tray-view.ts';
 const labels = (...sessions: readonly Partial<SessionSnapshot>[]) =>
   trayView(exampleState(...sessions)).items.map((item) => item?.label ?? '-');
 
+const waiting = {
+  status: 'disconnected',
+  nextAttemptDate: now + 8000,
+  lastEnd: { reason: 'connectionFailed', error: connectionFailed, at: now },
+} as const;
+
 describe('trayView', () => {
   it('offers what fits each state', () => {
     expect(
@@ -43,6 +49,15 @@ describe('trayView', () => {
     expect(labels()).toEqual(['Not connected', '-', 'Open Sallyport', 'Quit']);
   });
 
+  it('lets a person stop a tunnel that waits to be tried again', () => {
+    const { tooltip, items } = trayView(exampleState(waiting));
+    expect(tooltip).toBe('Sallyport – Waiting to try again: Tunnel 1');
+    expect(items[2]).toEqual({
+      label: 'Cancel connecting Tunnel 1',
+      command: { kind: 'disconnect', id: exampleId(1) },
+    });
+  });
+
   it('gives each command the id of its tunnel', () => {
     const { items } = trayView(exampleState({}, { status: 'connected' }));
     expect(items[2]).toEqual({ label: 'Connect Tunnel 1', command: { kind: 'connect', id: exampleId(1) } });
@@ -62,8 +77,13 @@ describe('trayView', () => {
     ['disconnected', exampleState()],
     ['connecting', exampleState({ status: 'connecting' }, { status: 'connected' })],
     ['connecting', exampleState({ status: 'reasserting' })],
+    ['connecting', exampleState(waiting)],
     ['connected', exampleState({ status: 'connected' }, {})],
     ['error', exampleState({ lastEnd: { reason: 'connectionFailed', error: connectionFailed, at: now } })],
+    [
+      'disconnected',
+      exampleState({ lastEnd: { reason: 'userInitiated', error: connectionFailed, at: now } }),
+    ],
     ['error', unreachable],
   ] as const)('shows the icon %s', (icon, state) => {
     expect(trayView(state).icon).toBe(icon);

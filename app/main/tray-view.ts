@@ -1,4 +1,5 @@
 import type { SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
+import { failureOf, isUp, isWaiting } from '../bridge/session-facts.ts';
 import type { AppState, Tunnel } from '../bridge/state.ts';
 
 export const trayIcons = ['disconnected', 'connecting', 'connected', 'error'] as const;
@@ -37,30 +38,27 @@ export function trayView(state: AppState): TrayView {
   };
 }
 
-/** Whether a session holds or seeks a tunnel. */
-export function isUp(session: SessionSnapshot | null): boolean {
-  return session !== null && ['connecting', 'connected', 'reasserting'].includes(session.status);
-}
-
 function trayIcon(state: AppState): TrayIcon {
   if (state.extension.state === 'unreachable') return 'error';
   const sessions = state.tunnels.flatMap((tunnel) => tunnel.session ?? []);
   const has = (...statuses: SessionSnapshot['status'][]) =>
     sessions.some((session) => statuses.includes(session.status));
-  if (has('connecting', 'reasserting', 'disconnecting')) return 'connecting';
+  if (has('connecting', 'reasserting', 'disconnecting') || sessions.some(isWaiting)) return 'connecting';
   if (has('connected')) return 'connected';
   const last = sessions.flatMap((session) => session.lastEnd ?? []).sort((a, b) => b.at - a.at)[0];
-  return last !== undefined && last.error !== null ? 'error' : 'disconnected';
+  return failureOf(last ?? null) === null ? 'disconnected' : 'error';
 }
 
 function summarize(state: AppState): string {
   if (state.extension.state === 'unreachable') return 'Extension not active';
-  const named = (status: SessionSnapshot['status']) =>
-    state.tunnels.filter((tunnel) => tunnel.session?.status === status).map((tunnel) => tunnel.name);
+  const namesOf = (matches: (session: SessionSnapshot | null) => boolean) =>
+    state.tunnels.filter(({ session }) => matches(session)).map((tunnel) => tunnel.name);
+  const named = (status: SessionSnapshot['status']) => namesOf((session) => session?.status === status);
   const parts = [
     part('Connected', named('connected')),
     part('Reconnecting', named('reasserting')),
     part('Connecting', named('connecting')),
+    part('Waiting to try again', namesOf(isWaiting)),
     part('Disconnecting', named('disconnecting')),
   ].filter((text) => text !== null);
   return parts.length === 0 ? 'Not connected' : parts.join(', ');
@@ -77,7 +75,7 @@ function tunnelItem(tunnel: Tunnel): TrayItem {
   if (!tunnel.isEnabled || session?.status === 'invalid')
     return { label: `${name} (not available)`, command: null };
   if (session?.status === 'disconnecting') return { label: `Disconnecting ${name}…`, command: null };
-  if (session?.status === 'connecting') {
+  if (session?.status === 'connecting' || isWaiting(session)) {
     return { label: `Cancel connecting ${name}`, command: { kind: 'disconnect', id } };
   }
   return isUp(session)

@@ -11,6 +11,7 @@ import {
 import { sessionSnapshotSchema, type SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
 import type { ClientEvents } from '@sallyport/shared/client/reconnecting-client.ts';
 import { TypedEmitter } from '@sallyport/shared/client/typed-emitter.ts';
+import { isWaiting } from '../bridge/session-facts.ts';
 import type { TunnelClient } from '../main/tunnel-client.ts';
 
 const requestSchemas: { readonly [N in MethodName]: { readonly params: z.ZodType<MethodRequest<N>> } } =
@@ -129,7 +130,7 @@ export class MemoryTunnelClient extends TypedEmitter<ClientEvents> implements Tu
       }
       if (this.conflicts)
         for (const each of others) this.setSession(each.configurationId, idleSession(each.configurationId));
-      this.setSession(id, { status: 'connecting' });
+      this.setSession(id, { status: 'connecting', nextAttemptDate: null });
       setTimeout(() => {
         this.#startedAt.set(id, Date.now());
         this.setSession(id, {
@@ -142,6 +143,10 @@ export class MemoryTunnelClient extends TypedEmitter<ClientEvents> implements Tu
       return {};
     },
     'session.stop': ({ id }: MethodRequest<'session.stop'>) => {
+      if (isWaiting(this.#sessions.get(id) ?? null)) {
+        this.setSession(id, { nextAttemptDate: null });
+        return {};
+      }
       this.setSession(id, { status: 'disconnecting' });
       setTimeout(() => {
         this.setSession(id, idleSession(id));

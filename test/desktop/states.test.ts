@@ -115,12 +115,16 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await examine('failed');
   });
 
-  it('counts down to the next attempt', async () => {
+  it('counts down to the next attempt, and can be told to stop trying', async () => {
     const lastEnd = { reason: 'connectionFailed', error: peerSilent, at: Date.now() } as const;
-    await setSession(app, 2, { status: 'connecting', nextAttemptDate: Date.now() + 8500, lastEnd });
+    await setSession(app, 2, { status: 'disconnected', nextAttemptDate: Date.now() + 8500, lastEnd });
     await title('Waiting to try again');
     await expectVisible(app.page.getByText(/Next attempt in [678] s\./));
+    await expectVisible(app.page.getByText('did not answer for 60 seconds'));
     await examine('waiting');
+    await app.page.getByRole('button', { name: 'Cancel', exact: true }).click();
+    await title('Could not connect');
+    await expectVisible(app.page.getByRole('button', { name: 'Try again' }));
   });
 
   it('shows that a tunnel is being mended', async () => {

@@ -36,18 +36,31 @@ describe('describeSession', () => {
   it('counts down to the next attempt and repeats why the last one failed', () => {
     expect(
       describeWith({
-        status: 'connecting',
+        status: 'disconnected',
         nextAttemptDate: now + 8000,
         lastEnd: { reason: 'connectionFailed', error: connectionFailed, at: now },
       }),
-    ).toMatchObject({
+    ).toEqual({
+      tone: 'busy',
       title: 'Waiting to try again',
       detail: 'The peer did not answer. Next attempt in 8 s.',
+      action: { kind: 'disconnect', label: 'Cancel', enabled: true },
     });
   });
 
-  it('is connecting again once the pause is over', () => {
-    expect(describeWith({ status: 'connecting', nextAttemptDate: now - 1 }).title).toBe('Connecting…');
+  it.each([-1, 0, 999])('waits on when the pause is about to end, %d ms before', (left) => {
+    expect(describeWith({ nextAttemptDate: now + left })).toMatchObject({
+      title: 'Waiting to try again',
+      detail: 'Next attempt in a moment.',
+    });
+  });
+
+  it('does not repeat an old failure during the next attempt', () => {
+    const lastEnd = { reason: 'connectionFailed', error: connectionFailed, at: now } as const;
+    expect(describeWith({ status: 'connecting', lastEnd })).toMatchObject({
+      title: 'Connecting…',
+      detail: null,
+    });
   });
 
   it('keeps the time of connection while reasserting', () => {
@@ -89,6 +102,15 @@ describe('describeSession', () => {
     expect(describeWith({ lastEnd: { reason: 'userInitiated', error: null, at: now } })).toMatchObject({
       tone: 'idle',
       detail: null,
+    });
+  });
+
+  it('is calm after a person stopped what was failing', () => {
+    expect(describeWith({ lastEnd: { reason: 'userInitiated', error: connectionFailed, at: now } })).toEqual({
+      tone: 'idle',
+      title: 'Not connected',
+      detail: null,
+      action: { kind: 'connect', label: 'Connect', enabled: true },
     });
   });
 

@@ -1,4 +1,5 @@
 import type { SessionEnd, SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
+import { failureOf, isWaiting } from '../../../bridge/session-facts.ts';
 import type { Tunnel } from '../../../bridge/state.ts';
 import { formatAgo, formatClock, formatDuration } from '../../format/time.ts';
 
@@ -41,7 +42,7 @@ export function describeSession(tunnel: Tunnel, now: number): SessionDescription
   if (session === null) return describeEnd(null, now);
   switch (session.status) {
     case 'disconnected':
-      return describeEnd(session.lastEnd, now);
+      return isWaiting(session) ? describeWait(session, now) : describeEnd(session.lastEnd, now);
     case 'invalid':
       return {
         tone: 'bad',
@@ -52,7 +53,7 @@ export function describeSession(tunnel: Tunnel, now: number): SessionDescription
         action: { ...connect, enabled: false },
       };
     case 'connecting':
-      return describeConnecting(session, now);
+      return { tone: 'busy', title: 'Connecting…', detail: session.statusReason, action: cancel };
     case 'connected':
       return { tone: 'good', title: 'Connected', detail: connectedSince(session, now), action: disconnect };
     case 'reasserting':
@@ -78,35 +79,28 @@ export function describeBriefly(tunnel: Tunnel, now: number): string {
   return tone === 'idle' && tunnel.isEnabled ? (tunnel.serverAddress ?? title) : title;
 }
 
-function describeConnecting(session: SessionSnapshot, now: number): SessionDescription {
-  const { nextAttemptDate } = session;
-  if (nextAttemptDate === null || nextAttemptDate <= now) {
-    return { tone: 'busy', title: 'Connecting…', detail: session.statusReason, action: cancel };
-  }
-  const why = session.statusReason ?? session.lastEnd?.error?.message;
+function describeWait(session: SessionSnapshot, now: number): SessionDescription {
+  const left = (session.nextAttemptDate ?? now) - now;
+  const next = left < 1000 ? 'Next attempt in a moment.' : `Next attempt in ${formatDuration(left)}.`;
   return {
     tone: 'busy',
     title: 'Waiting to try again',
-    detail: sentences(why, `Next attempt in ${formatDuration(nextAttemptDate - now)}.`),
+    detail: sentences(session.lastEnd?.error?.message, next),
     action: cancel,
   };
 }
 
 function describeEnd(end: SessionEnd | null, now: number): SessionDescription {
-  if (end?.error == null) {
-    const detail =
-      end === null
-        ? null
-        : end.reason === 'superceded'
-          ? 'Stopped because another tunnel took its routes.'
-          : null;
+  const failure = failureOf(end);
+  if (end === null || failure === null) {
+    const detail = end?.reason === 'superceded' ? 'Stopped because another tunnel took its routes.' : null;
     return { tone: 'idle', title: 'Not connected', detail, action: connect };
   }
   const title = end.reason === 'connectionFailed' ? 'Could not connect' : 'Connection ended';
   return {
     tone: 'bad',
     title,
-    detail: sentences(end.error.message, `(${formatAgo(end.at, now)})`),
+    detail: sentences(failure.message, `(${formatAgo(end.at, now)})`),
     action: { ...connect, label: 'Try again' },
   };
 }
