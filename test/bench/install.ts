@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 export async function benchInstall(): Promise<BenchResult> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-install-'));
   const clone = join(directory, 'clone');
-  const environment = { ...process.env, SALLYPORT_CACHE: join(directory, 'cache') };
+  const environment = { ...withoutNpm(process.env), SALLYPORT_CACHE: join(directory, 'cache') };
   const timed = async (program: string, args: readonly string[]): Promise<number> => {
     const begin = performance.now();
     await run(program, args, { cwd: clone, env: environment, maxBuffer: 64 * 1024 * 1024 });
@@ -45,4 +45,11 @@ export async function benchInstall(): Promise<BenchResult> {
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** Leaves out what an npm that started this process tells its children: they would work in this tree. */
+function withoutNpm(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !/^(npm_|INIT_CWD$|NODE$|NODE_ENV$)/.test(name)),
+  );
 }
