@@ -26,15 +26,20 @@ export class TestEndpoint implements Disposable {
   readonly #watchers = new Set<() => void>();
 
   constructor(options: Partial<EndpointOptions> = {}, onEvent?: (event: EndpointEvent) => void) {
-    this.#listener = native().EndpointListener.listen(
-      { ...defaults, path: this.path, ...options },
-      (event) => {
-        const same: EndpointEvent[] = this.#events[event.kind];
-        same.push(event);
-        onEvent?.(event);
-        for (const watcher of this.#watchers) watcher();
-      },
-    );
+    try {
+      this.#listener = native().EndpointListener.listen(
+        { ...defaults, path: this.path, ...options },
+        (event) => {
+          const same: EndpointEvent[] = this.#events[event.kind];
+          same.push(event);
+          onEvent?.(event);
+          for (const watcher of this.#watchers) watcher();
+        },
+      );
+    } catch (error) {
+      rmSync(this.directory, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   get listener(): EndpointListener {
