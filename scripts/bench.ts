@@ -59,6 +59,8 @@ try {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 2;
 }
+// Packing the app leaves an exit hook that would end the process with 0, whatever exitCode is.
+process.exit();
 
 /** Packs the app below /tmp, where the ordinary user who runs it may look. */
 async function packedAppStart(helperMain: string): Promise<BenchResult> {

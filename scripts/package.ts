@@ -50,6 +50,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   } catch (error) {
     if (!(error instanceof MissingPrerequisite)) throw error;
     console.error(error.message);
-    process.exitCode = 1;
+    // electron-builder's exit hook would end the process with 0, whatever exitCode is.
+    process.exit(1);
   }
 }
