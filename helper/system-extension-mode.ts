@@ -125,7 +125,7 @@ export async function startSystemExtensionMode(
   const server: EndpointServer = new EndpointServer({
     log: logger.child('endpoint'),
     requirement: {
-      executables: valid.clientRequirement.executables,
+      executables: valid.clientRequirement.executables.map(({ path }) => path),
       administrators: options.administrators ?? [],
       developerMode,
     },

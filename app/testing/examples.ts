@@ -41,6 +41,7 @@ export function exampleConfiguration(change: Partial<Configuration> = {}, number
     id: exampleId(number),
     name: `Tunnel ${String(number)}`,
     isEnabled: true,
+    scope: 'system',
     retry: true,
     protocolConfiguration: {
       providerBundleIdentifier: 'com.example.provider',

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { methodNames, methods, roles } from '@sallyport/shared/protocol/methods.ts';
+import { roleFor, roles } from '@sallyport/shared/protocol/authorization.ts';
+import { methodNames } from '@sallyport/shared/protocol/methods.ts';
 import { authorize } from './authorization.ts';
 
 const matrix = methodNames.flatMap((method) =>
   roles.map((role) => {
-    const needed = methods[method].role;
+    const needed = roleFor(method);
     const may =
       role === needed || role === 'administrator' || (role === 'container' && needed === 'observer');
     return { method, role, may };
@@ -26,18 +27,23 @@ describe('authorization', () => {
         domain: 'EndpointError',
         code: 'accessDenied',
         message: expect.stringMatching(/(with sudo|command line)\.$/),
-        details: { method, role, needed: methods[method].role },
+        details: { method, role, needed: roleFor(method) },
       }),
     );
   });
 
   it('lets an observer change nothing', () => {
-    const readable = methodNames.filter((method) => methods[method].role === 'observer');
+    const readable = methodNames.filter((method) => roleFor(method) === 'observer');
     expect(readable.sort()).toEqual(['events.subscribe', 'extension.list', 'hello']);
   });
 
   it('lets only an administrator change configurations', () => {
-    const changing = methodNames.filter((method) => methods[method].role === 'administrator');
-    expect(changing.sort()).toEqual(['configurations.remove', 'configurations.save']);
+    const changing = methodNames.filter((method) => roleFor(method) === 'administrator');
+    expect(changing.sort()).toEqual([
+      'configurations.remove',
+      'configurations.save',
+      'keychain.importIdentity',
+      'log.read',
+    ]);
   });
 });

@@ -1,16 +1,17 @@
 import { EndpointError } from '@sallyport/shared/protocol/errors.ts';
-import { methods, roles, type MethodName, type Role } from '@sallyport/shared/protocol/methods.ts';
+import { includesRole, roleFor, type Role } from '@sallyport/shared/protocol/authorization.ts';
+import type { MethodName } from '@sallyport/shared/protocol/methods.ts';
 
 /**
  * Refuses a method that a role may not call.
  *
- * The table method × role is `methods` itself; each role includes the ones before it.
+ * The table method × role is `shared/protocol/authorization.ts`.
  *
  * @throws {EndpointError} `accessDenied`
  */
 export function authorize(method: MethodName, role: Role): void {
-  const needed = methods[method].role;
-  if (roles.indexOf(role) >= roles.indexOf(needed)) return;
+  const needed = roleFor(method);
+  if (includesRole(role, needed)) return;
   throw new EndpointError(
     'accessDenied',
     needed === 'administrator'

@@ -1,15 +1,20 @@
-import type { Role } from '@sallyport/shared/protocol/methods.ts';
+import type { Role } from '@sallyport/shared/protocol/authorization.ts';
 
 /** What the kernel says about the process at the other end of a connection. */
 export interface Peer {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /** When it began, in clock ticks since boot, decimal; null when that cannot be read. */
+  readonly startTime: string | null;
   /** Null when it cannot be read. */
   readonly executable: string | null;
   readonly executableOwner: number | null;
   /** Permission bits, null when they cannot be read. */
   readonly executableMode: number | null;
+  /** Device and inode number of the executable, decimal; null when they cannot be read. */
+  readonly executableDevice: string | null;
+  readonly executableInode: string | null;
   readonly executableDeleted: boolean;
   readonly sameUserNamespace: boolean;
   readonly samePidNamespace: boolean;

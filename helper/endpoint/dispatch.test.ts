@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { roleFor, roles, type Role } from '@sallyport/shared/protocol/authorization.ts';
 import {
   methodNames,
   methods,
-  roles,
   type MethodName,
   type MethodParams,
-  type Role,
 } from '@sallyport/shared/protocol/methods.ts';
 import { dispatch, type MethodHandlers } from './dispatch.ts';
 
@@ -23,6 +22,7 @@ const samples: { readonly [M in MethodName]: MethodParams<M> } = {
       id,
       name: 'Home',
       isEnabled: true,
+      scope: 'system',
       retry: true,
       protocolConfiguration: {
         providerBundleIdentifier: 'com.example.tunnel',
@@ -42,6 +42,7 @@ const samples: { readonly [M in MethodName]: MethodParams<M> } = {
     secrets: { [id]: 'AAAA' },
   },
   'configurations.remove': { id },
+  'keychain.importIdentity': { data: 'AAAA', password: 'x' },
   'session.start': { id, options: {}, supersede: true },
   'session.stop': { id },
   'session.statistics': { id },
@@ -70,6 +71,7 @@ const handlers: MethodHandlers = {
   'configurations.load': note('configurations.load'),
   'configurations.save': note('configurations.save'),
   'configurations.remove': note('configurations.remove'),
+  'keychain.importIdentity': note('keychain.importIdentity'),
   'session.start': note('session.start'),
   'session.stop': note('session.stop'),
   'session.statistics': note('session.statistics'),
@@ -166,7 +168,7 @@ describe('dispatch', () => {
   it.each(methodNames.flatMap((method) => roles.map((role) => ({ method, role }))))(
     'looks at who calls before it looks at the parameters: $method as $role',
     async ({ method, role }) => {
-      const may = roles.indexOf(role) >= roles.indexOf(methods[method].role);
+      const may = roles.indexOf(role) >= roles.indexOf(roleFor(method));
       await expect(send(method, 'wrong', role)).rejects.toMatchObject({
         code: may ? 'invalidParameters' : 'accessDenied',
       });

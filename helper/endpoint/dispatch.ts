@@ -1,11 +1,11 @@
 import type { z } from 'zod';
 import { EndpointError } from '@sallyport/shared/protocol/errors.ts';
+import type { Role } from '@sallyport/shared/protocol/authorization.ts';
 import {
   methods,
   type MethodName,
   type MethodRequest,
   type MethodResult,
-  type Role,
 } from '@sallyport/shared/protocol/methods.ts';
 import { authorize } from './authorization.ts';
 

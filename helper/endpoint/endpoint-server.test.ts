@@ -81,6 +81,7 @@ beforeEach(() => {
     },
     'configurations.save': unexpected,
     'configurations.remove': unexpected,
+    'keychain.importIdentity': unexpected,
     'session.start': () => {
       throw new TypeError('a mistake of ours');
     },

@@ -6,14 +6,30 @@ import {
 } from 'vscode-jsonrpc/node';
 import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
-import type { NotificationName, NotificationParams, Role } from '@sallyport/shared/protocol/methods.ts';
+import type { Role } from '@sallyport/shared/protocol/authorization.ts';
+import type { NotificationName, NotificationParams } from '@sallyport/shared/protocol/methods.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import { verifyCaller, type CallerRequirement, type Peer } from './caller.ts';
 import { dispatch, type Caller, type MethodHandlers } from './dispatch.ts';
 import { applicationError, FrameReader, FrameWriter } from './frame-connection.ts';
 
-/** The native listener: credentials by the kernel, frames capped, queues bounded. */
+/**
+ * The native listener: credentials by the kernel, frames capped, queues bounded.
+ *
+ * A connection is silent until it is released; what its process sends before that ends it.
+ */
 export interface Listener {
+  /**
+   * Lets a connection speak whose process was found fit: if the process still lives it is sent a nonce, and its first
+   * frame must bring that back.
+   *
+   * @returns false when the connection is gone
+   */
+  release(connectionId: number): boolean;
+  /** Sends a last frame and closes. */
+  refuse(connectionId: number, payload: Buffer, reason: string): void;
+  /** Whether the pinned process lives and still runs the file that it ran when it connected. */
+  isUnchanged(connectionId: number): boolean;
   /** @returns false when the connection is gone, or goes because its client does not read; then `closed` follows */
   send(connectionId: number, payload: Buffer): boolean;
   close(connectionId: number, reason: string): void;
@@ -118,6 +134,7 @@ export class EndpointServer {
     this.#clients.set(id, client);
     rpc.onRequest((method, params, token) => this.#request(client, method, params, token));
     rpc.listen();
+    this.#listener?.release(id);
     this.#options.log('info', `A client connected as ${verdict.role}.`, facts);
   }
 
@@ -161,8 +178,7 @@ export class EndpointServer {
       id: null,
       error: { code: applicationError, message: error.message, data: serializeError(error) },
     };
-    this.#listener?.send(id, asBuffer(encodePayload(message)));
-    this.#listener?.close(id, 'refused');
+    this.#listener?.refuse(id, asBuffer(encodePayload(message)), 'refused');
   }
 
   #drop(id: number, reason: string): void {

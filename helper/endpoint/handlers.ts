@@ -1,4 +1,4 @@
-import { EndpointError } from '@sallyport/shared/protocol/errors.ts';
+import { EndpointError, KeychainError } from '@sallyport/shared/protocol/errors.ts';
 import type { ExtensionManifest } from '@sallyport/shared/manifest/manifest.ts';
 import { oldestProtocolVersion, protocolVersion } from '@sallyport/shared/protocol/version.ts';
 import { unknownConfiguration, type ConfigurationStore } from '../configurations/configuration-store.ts';
@@ -110,6 +110,10 @@ export function makeHandlers(options: HandlerOptions): MethodHandlers {
       }
       subscriptions.publish('configurations.changed', (sequence) => ({ sequence, id, configuration: null }));
       return {};
+    },
+
+    'keychain.importIdentity': () => {
+      throw new KeychainError('unsupportedAlgorithm', 'Identities cannot be imported yet.');
     },
 
     'session.start': ({ id, options: startOptions, supersede }) => {

@@ -44,6 +44,12 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
     },
   );
   return {
+    release: () => true,
+    refuse: (connection, payload, reason) => {
+      listener.send(connection, payload);
+      listener.close(connection, reason);
+    },
+    isUnchanged: () => true,
     send: (connection, payload) => listener.send(connection, payload),
     close: (connection, reason) => {
       listener.close(connection, reason);
@@ -61,6 +67,8 @@ function receive(
 ): void {
   switch (event.kind) {
     case 'connection':
+      onEvent({ ...event, peer: { ...event.peer, startTime: null } });
+      break;
     case 'frame':
     case 'closed':
       onEvent(event);

@@ -6,9 +6,12 @@ export const rootPeer: Peer = {
   pid: 1000,
   uid: 0,
   gid: 0,
+  startTime: '1',
   executable: '/usr/bin/sallyport-cli',
   executableOwner: 0,
   executableMode: 0o755,
+  executableDevice: '1',
+  executableInode: '2',
   executableDeleted: false,
   sameUserNamespace: true,
   samePidNamespace: true,
@@ -42,6 +45,23 @@ export class MemoryListener implements Listener {
     return client;
   }
 
+  release(connectionId: number): boolean {
+    const client = this.clients.get(connectionId);
+    if (client?.closedBecause !== null) return false;
+    client.isReleased = true;
+    return true;
+  }
+
+  refuse(connectionId: number, payload: Buffer, reason: string): void {
+    this.send(connectionId, payload);
+    this.close(connectionId, reason);
+  }
+
+  isUnchanged(connectionId: number): boolean {
+    const client = this.clients.get(connectionId);
+    return client?.closedBecause === null && !client.hasChanged;
+  }
+
   send(connectionId: number, payload: Buffer): boolean {
     const client = this.clients.get(connectionId);
     if (client?.closedBecause !== null) return false;
@@ -73,6 +93,10 @@ export class MemoryClient {
   closedBecause: string | null = null;
   /** Whether it takes what is sent to it; the listener closes one that does not. */
   reads = true;
+  /** Whether the server let it speak. */
+  isReleased = false;
+  /** Whether its process runs something else by now. */
+  hasChanged = false;
   readonly #send: (data: Uint8Array) => void;
   readonly #close: () => void;
   #lastId = 0;

@@ -160,6 +160,7 @@ export function testConfiguration(
     id,
     name: `Test ${id.slice(0, 8)}`,
     isEnabled: true,
+    scope: 'system',
     retry: false,
     secretReferences: [],
     revision: 1,

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { roleFor } from '@sallyport/shared/protocol/authorization.ts';
 import {
   configurationDraftSchema,
   configurationSchema,
@@ -8,6 +9,7 @@ import { errorCodes, serializedErrorSchema } from '@sallyport/shared/protocol/er
 import { extensionPropertiesSchema, registrationSchema } from '@sallyport/shared/protocol/extension.ts';
 import { frameHeaderBytes } from '@sallyport/shared/protocol/frames.ts';
 import { jsonObjectSchema, jsonSchema } from '@sallyport/shared/protocol/json.ts';
+import { identityFactsSchema } from '@sallyport/shared/protocol/keychain.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
 import { logEntrySchema, logLevelSchema } from '@sallyport/shared/protocol/log.ts';
 import {
@@ -45,6 +47,7 @@ const named: NamedSchemas = new Map<z.ZodType, string>([
   [registrationSchema, 'Registration'],
   [logEntrySchema, 'LogEntry'],
   [logLevelSchema, 'LogLevel'],
+  [identityFactsSchema, 'IdentityFacts'],
   [serializedErrorSchema, 'SerializedError'],
   [jsonObjectSchema, 'JsonObject'],
   [jsonSchema, 'Json'],
@@ -74,15 +77,13 @@ export function renderProtocol(): string {
     '## Methods',
     '| Method | Role | |\n|---|---|---|\n' +
       methodNames
-        .map(
-          (name) => `| [\`${name}\`](#${anchor(name)}) | ${methods[name].role} | ${methods[name].summary} |`,
-        )
+        .map((name) => `| [\`${name}\`](#${anchor(name)}) | ${roleFor(name)} | ${methods[name].summary} |`)
         .join('\n'),
     ...methodNames.flatMap((name) => {
-      const { summary, role, params, result } = methods[name];
+      const { summary, params, result } = methods[name];
       return [
         `### \`${name}\``,
-        `${summary} Role: ${role}.`,
+        `${summary} Role: ${roleFor(name)}.`,
         code(
           `params: ${renderType(params, 'input', named)}\n\nresult: ${renderType(result, 'output', named)}`,
         ),

@@ -8,6 +8,7 @@ import {
 } from 'vscode-jsonrpc/node';
 import * as z from 'zod';
 import { EndpointError, RemoteError, serializedErrorSchema, type ErrorCode } from '../protocol/errors.ts';
+import { roleFor } from '../protocol/authorization.ts';
 import { messageToClientSchema } from '../protocol/messages.ts';
 import {
   methods,
@@ -159,7 +160,7 @@ export class EndpointConnection implements EndpointCaller {
     options: CallOptions = {},
   ): Promise<MethodResult<M>> {
     const timeout =
-      options.timeout ?? (methods[method].role === 'administrator' ? approvalTimeout : defaultRequestTimeout);
+      options.timeout ?? (roleFor(method) === 'administrator' ? approvalTimeout : defaultRequestTimeout);
     return this.#request(method, params, { ...options, timeout }).then((result) =>
       parseResult(method, resultSchema(method), result),
     );

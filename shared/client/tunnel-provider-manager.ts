@@ -30,6 +30,8 @@ export class TunnelProviderManager {
   name = '';
   /** Whether it may run; saving `false` stops a running session. */
   isEnabled = true;
+  /** Who may use it: everybody on this computer, or its owner and administrators alone. */
+  scope: Configuration['scope'] = 'system';
   /** Whether the helper makes a failed start again, with growing pauses, until the person stops it. */
   retry = true;
   /** Which provider runs, and with what; null until it was set or loaded. */
@@ -122,6 +124,7 @@ export class TunnelProviderManager {
       id: this.id,
       name: this.name,
       isEnabled: this.isEnabled,
+      scope: this.scope,
       retry: this.retry,
       protocolConfiguration: this.protocolConfiguration,
       secretReferences: this.secretReferences,
@@ -137,6 +140,7 @@ export class TunnelProviderManager {
   #take(configuration: Configuration): void {
     this.name = configuration.name;
     this.isEnabled = configuration.isEnabled;
+    this.scope = configuration.scope;
     this.retry = configuration.retry;
     this.protocolConfiguration = configuration.protocolConfiguration;
     this.secretReferences = configuration.secretReferences;

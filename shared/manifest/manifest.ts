@@ -41,11 +41,21 @@ export const manifestSchema = z
       ),
     ),
     /**
-     * Who may act as the container app: absolute paths of executables that belong to root and that no one else
-     * can write. Empty accepts any executable of an allowed uid.
+     * Who may act as the container app, like a code requirement: executables that belong to root and that no one
+     * else can write. Empty accepts any executable.
      */
     clientRequirement: z.strictObject({
-      executables: z.array(z.string().regex(/^\/[^\0]*$/)),
+      executables: z.array(
+        z.strictObject({
+          path: z.string().regex(/^\/[^\0]*$/),
+          /** Digest of the file in hexadecimal; activation fills it in, null accepts any content. */
+          sha256: z
+            .string()
+            .regex(/^[0-9a-f]{64}$/)
+            .nullable()
+            .default(null),
+        }),
+      ),
     }),
     /** How long a provider has for a start and a stop, in milliseconds (contract L2). */
     deadlines: z

@@ -21,5 +21,7 @@ export const sallyportManifest: ExtensionManifest = manifestSchema.parse({
       },
     ],
   },
-  clientRequirement: { executables: ['/opt/Sallyport/sallyport', '/usr/bin/sallyport-cli'] },
+  clientRequirement: {
+    executables: [{ path: '/opt/Sallyport/sallyport' }, { path: '/opt/Sallyport/sallyport-cli' }],
+  },
 });

@@ -45,6 +45,8 @@ export const configurationDraftSchema = z.strictObject({
   id: z.uuid(),
   name: tunnelNameSchema,
   isEnabled: z.boolean().default(true),
+  /** Who may use it: everybody on this computer, or its owner and administrators alone. */
+  scope: z.enum(['system', 'user']).default('system'),
   /** After a failed start, start again with growing pauses until the person stops it. */
   retry: z.boolean().default(true),
   protocolConfiguration: tunnelProviderProtocolSchema,

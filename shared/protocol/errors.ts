@@ -5,7 +5,7 @@ import { jsonObjectSchema, type JsonObject } from './json.ts';
  * Error codes by domain, each with its number.
  *
  * Spellings and numbers of the first four domains are NetworkExtension's and SystemExtensions' own
- * (`NEVPNError`, `NEVPNConnectionError`, `NETunnelProviderError`, `OSSystemExtensionError`); the last two are ours.
+ * (`NEVPNError`, `NEVPNConnectionError`, `NETunnelProviderError`, `OSSystemExtensionError`); the others are ours.
  */
 export const errorCodes = {
   VPNError: {
@@ -69,6 +69,20 @@ export const errorCodes = {
     secretNotFound: 8,
     deviceFailed: 9,
   },
+  /** Secrets and identities. */
+  KeychainError: {
+    wrongPassword: 1,
+    malformedFile: 2,
+    noPrivateKey: 3,
+    noCertificate: 4,
+    keyMismatch: 5,
+    certificateExpired: 6,
+    certificateNotYetValid: 7,
+    unsupportedAlgorithm: 8,
+    itemNotFound: 9,
+    storeUnreadable: 10,
+    tooLarge: 11,
+  },
   /** The endpoint itself: who may call, what, and in which version. */
   EndpointError: {
     notReachable: 1,
@@ -84,6 +98,7 @@ export const errorCodes = {
     connectionClosed: 11,
     nameTaken: 12,
     malformedMessage: 13,
+    tooManyRequests: 14,
   },
 } as const;
 
@@ -167,6 +182,12 @@ export class SystemExtensionError extends SallyportError<'SystemExtensionError'>
 export class ProviderError extends SallyportError<'ProviderError'> {
   constructor(code: ErrorCode<'ProviderError'>, message: string, options?: ErrorOptions) {
     super('ProviderError', code, message, options);
+  }
+}
+
+export class KeychainError extends SallyportError<'KeychainError'> {
+  constructor(code: ErrorCode<'KeychainError'>, message: string, options?: ErrorOptions) {
+    super('KeychainError', code, message, options);
   }
 }
 

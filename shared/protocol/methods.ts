@@ -1,8 +1,10 @@
 import * as z from 'zod';
+import { roles } from './authorization.ts';
 import { configurationDraftSchema, configurationSchema, secretReferenceSchema } from './configuration.ts';
 import { serializedErrorSchema } from './errors.ts';
 import { extensionPropertiesSchema } from './extension.ts';
 import { base64Schema, jsonObjectSchema } from './json.ts';
+import { identityFactsSchema, maximumPkcs12Bytes, maximumPkcs12Password } from './keychain.ts';
 import {
   maximumFrameBytes,
   maximumLogEntries,
@@ -12,18 +14,8 @@ import {
 import { logEntrySchema, logLevelSchema } from './log.ts';
 import { sessionSnapshotSchema, sessionStatisticsSchema, stopReasonSchema } from './session.ts';
 
-/**
- * What a caller must be for a method.
- *
- * `observer` may read status; `container` is the verified container app or its CLI; `administrator` may change
- * what reroutes everyone's traffic. Each role includes the ones before it.
- */
-export const roles = ['observer', 'container', 'administrator'] as const;
-export type Role = (typeof roles)[number];
-
 export interface MethodDefinition<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
   readonly summary: string;
-  readonly role: Role;
   readonly params: P;
   readonly result: R;
 }
@@ -34,12 +26,11 @@ export interface NotificationDefinition<P extends z.ZodType = z.ZodType> {
 }
 
 function method<P extends z.ZodType, R extends z.ZodType>(
-  role: Role,
   summary: string,
   params: P,
   result: R,
 ): MethodDefinition<P, R> {
-  return { role, summary, params, result };
+  return { summary, params, result };
 }
 
 function notification<P extends z.ZodType>(summary: string, params: P): NotificationDefinition<P> {
@@ -63,10 +54,9 @@ export const snapshotSchema = z.strictObject({
 });
 export type Snapshot = z.infer<typeof snapshotSchema>;
 
-/** Every request of the endpoint: name, role, parameters, result. */
+/** Every request of the endpoint: name, parameters, result. Who may make it stands in `authorization.ts`. */
 export const methods = {
   hello: method(
-    'observer',
     'Opens the conversation: agrees on a protocol version and names both sides. Must be the first request.',
     z.strictObject({
       protocol: z.strictObject({ oldest: z.int().positive(), newest: z.int().positive() }),
@@ -74,6 +64,7 @@ export const methods = {
     }),
     z.strictObject({
       protocol: z.int().positive(),
+      /** What this client may do without anybody being asked for a password. */
       role: z.enum(roles),
       extension: z.strictObject({ identifier: z.string(), version: z.string(), build: z.string() }),
       developerMode: z.boolean(),
@@ -81,31 +72,26 @@ export const methods = {
     }),
   ),
   'extension.list': method(
-    'observer',
     'The extensions this helper runs, with their provider registrations.',
     nothing,
     z.strictObject({ extensions: z.array(extensionPropertiesSchema) }),
   ),
   'events.subscribe': method(
-    'observer',
     'Returns a snapshot and from then on sends every later change as a notification, in order.',
     nothing,
     snapshotSchema,
   ),
   'configurations.list': method(
-    'container',
     'Every stored configuration that the caller may see.',
     nothing,
     z.strictObject({ configurations: z.array(configurationSchema) }),
   ),
   'configurations.load': method(
-    'container',
     'One configuration as it is stored now.',
     idOnly,
     z.strictObject({ configuration: configurationSchema }),
   ),
   'configurations.save': method(
-    'administrator',
     'Creates or replaces a configuration and stores the secrets sent with it, all or nothing.',
     z.strictObject({
       configuration: configurationDraftSchema,
@@ -117,13 +103,19 @@ export const methods = {
     z.strictObject({ configuration: configurationSchema }),
   ),
   'configurations.remove': method(
-    'administrator',
     'Stops the session with configurationRemoved and deletes the configuration and the secrets only it references.',
     idOnly,
     nothing,
   ),
+  'keychain.importIdentity': method(
+    'Imports the private key and certificates of a PKCS#12 file. The reference is kept for an hour, and for as long as a configuration names it.',
+    z.strictObject({
+      data: base64Schema.max(Math.ceil(maximumPkcs12Bytes / 3) * 4),
+      password: z.string().max(maximumPkcs12Password),
+    }),
+    z.strictObject({ reference: secretReferenceSchema, identity: identityFactsSchema }),
+  ),
   'session.start': method(
-    'container',
     'Begins a session; returns once it is connecting. The result of the start comes as sessions.changed.',
     z.strictObject({
       id: z.uuid(),
@@ -138,21 +130,18 @@ export const methods = {
     }),
     nothing,
   ),
-  'session.stop': method('container', 'Begins to stop a session with reason userInitiated.', idOnly, nothing),
+  'session.stop': method('Begins to stop a session with reason userInitiated.', idOnly, nothing),
   'session.statistics': method(
-    'container',
     'Traffic of a running session; null when it does not run.',
     idOnly,
     z.strictObject({ statistics: sessionStatisticsSchema.nullable() }),
   ),
   'session.lastDisconnectError': method(
-    'container',
     'Why the last run ended; null when it ended as asked or never ran.',
     idOnly,
     z.strictObject({ reason: stopReasonSchema.nullable(), error: serializedErrorSchema.nullable() }),
   ),
   'session.sendProviderMessage': method(
-    'container',
     'Hands bytes to the running provider and returns its answer.',
     z.strictObject({
       id: z.uuid(),
@@ -163,7 +152,6 @@ export const methods = {
     z.strictObject({ reply: base64Schema.nullable() }),
   ),
   'log.read': method(
-    'container',
     'The newest log entries, oldest first; with `follow`, later ones arrive as log.entry.',
     z.strictObject({
       limit: z.int().positive().max(maximumLogEntries).default(200),

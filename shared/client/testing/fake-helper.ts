@@ -2,6 +2,7 @@ import type { Configuration } from '../../protocol/configuration.ts';
 import {
   ConnectionError,
   EndpointError,
+  KeychainError,
   ProviderError,
   serializeError,
   VPNError,
@@ -9,7 +10,8 @@ import {
 } from '../../protocol/errors.ts';
 import type { ExtensionProperties } from '../../protocol/extension.ts';
 import { logLevels, type LogEntry, type LogLevel } from '../../protocol/log.ts';
-import type { NotificationName, NotificationParams, Role } from '../../protocol/methods.ts';
+import type { Role } from '../../protocol/authorization.ts';
+import type { NotificationName, NotificationParams } from '../../protocol/methods.ts';
 import type { SessionSnapshot, SessionStatistics, StopReason } from '../../protocol/session.ts';
 import { tunnelNameKey } from '../../formats/tunnel-name.ts';
 import { FakeEndpoint, type FakeHandlers } from './fake-endpoint.ts';
@@ -193,6 +195,10 @@ export class FakeHelper {
         this.sessions.delete(id);
         this.#notify('configurations.changed', (sequence) => ({ sequence, id, configuration: null }));
         return {};
+      },
+      'keychain.importIdentity': () => {
+        this.#check();
+        throw new KeychainError('wrongPassword', 'The password does not open this file.');
       },
       'session.start': ({ id }) => {
         this.#check();

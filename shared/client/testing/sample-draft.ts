@@ -7,6 +7,7 @@ export function sampleDraft(name: string, more: Partial<ConfigurationDraft> = {}
     id: randomUUID(),
     name,
     isEnabled: true,
+    scope: 'system',
     retry: true,
     protocolConfiguration: {
       providerBundleIdentifier: 'com.example.tunnel',

@@ -23,7 +23,7 @@ export async function installApp(): Promise<InstalledApp> {
     throw new MissingPrerequisite('The app was not packed: run these tests with `npm run test:desktop`.');
   }
   await access(packed);
-  const executable = sallyportManifest.clientRequirement.executables.find((path) => path.startsWith('/opt/'));
+  const executable = sallyportManifest.clientRequirement.executables[0]?.path;
   if (executable === undefined) throw new Error('The manifest names no executable below /opt.');
   const folder = dirname(executable);
   await run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/opt']);
