@@ -7,7 +7,8 @@ import { findProgram, run, searchPath } from '../test/rig/run.ts';
 import { ensureWireGuardGo } from '../test/rig/wireguard-go.ts';
 
 /** What needs system packages: the tiers of `npm test` and the other commands of package.json. */
-export type Tier = 'unit' | 'netns' | 'bus' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package';
+export type Tier =
+  'unit' | 'netns' | 'bus' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package' | 'attack';
 
 interface Prerequisite {
   /** On Debian and Ubuntu; the first one that the release has. */
@@ -45,6 +46,13 @@ const bus: readonly Prerequisite[] = [
   file('/usr/lib/python3/dist-packages/gi', 'python3-gi'),
 ];
 
+/** What `test/rig/polkit.ts` runs; the compiler makes what stands in for cgroups there. */
+const polkit: readonly Prerequisite[] = [
+  file('/usr/lib/polkit-1/polkitd', 'polkitd'),
+  program('cc', 'gcc'),
+  file('/usr/include/stdio.h', 'libc6-dev'),
+];
+
 const screen: readonly Prerequisite[] = [
   program('Xvfb', 'xvfb'),
   program('xauth', 'xauth'),
@@ -55,8 +63,9 @@ const screen: readonly Prerequisite[] = [
 const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
   unit: [program('python3', 'python3'), program('unshare', 'util-linux'), program('setpriv', 'util-linux')],
   netns: [...network, program('tcpdump', 'tcpdump')],
-  bus: [...network, ...bus, file('/usr/lib/python3/dist-packages/dbusmock', 'python3-dbusmock')],
-  desktop: [...network, ...electron, ...bus, ...screen],
+  bus: [...network, ...bus, ...polkit, file('/usr/lib/python3/dist-packages/dbusmock', 'python3-dbusmock')],
+  desktop: [...network, ...electron, ...bus, ...polkit, ...screen],
+  attack: [...network, ...bus, ...polkit],
   fuzz: [program('ip', 'iproute2'), program('wg', 'wireguard-tools'), program('wg-quick', 'wireguard-tools')],
   demo: network,
   start: [program('ip', 'iproute2'), program('nft', 'nftables'), ...electron],
