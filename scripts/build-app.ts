@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { build as esbuild } from 'esbuild';
 import { build as vite } from 'vite';
+import { buildKindFile, buildKindText } from '../app/main/build-kind.ts';
 import rootPackage from '../package.json' with { type: 'json' };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -35,6 +36,7 @@ export async function buildApp(options: BuildAppOptions = {}): Promise<string> {
       filter: (path) => !path.endsWith('/source'),
     }),
     writeFile(join(output, 'package.json'), JSON.stringify(applicationPackage(), null, 2)),
+    writeFile(join(output, buildKindFile), buildKindText('shipped')),
   ]);
   return output;
 }

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheDirectory } from '../test/rig/cache.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
 import { findProgram, run } from '../test/rig/run.ts';
+import { keepNewest } from './keep-newest.ts';
 
 const crate = fileURLToPath(new URL('../helper/native/', import.meta.url));
 
@@ -42,10 +43,8 @@ export async function buildNative(): Promise<string> {
       return buildNative();
     }
   }
-  const now = new Date();
-  await utimes(build, now, now);
   for (const product of products) await install(join(build, product), join(crate, product));
-  await forgetOldBuilds(builds);
+  await keepNewest(builds, build, keptBuilds);
   return join(crate, products[0]);
 }
 
@@ -105,20 +104,6 @@ async function install(from: string, to: string): Promise<void> {
   const temporary = `${to}.${String(process.pid)}`;
   await cp(from, temporary);
   await rename(temporary, to);
-}
-
-async function forgetOldBuilds(builds: string): Promise<void> {
-  const entries = (await readdir(builds)).filter((name) => !name.startsWith('.'));
-  const ages = await Promise.all(
-    entries.map(async (name) => ({
-      name,
-      used: (await stat(join(builds, name)).catch(() => null))?.mtimeMs ?? 0,
-    })),
-  );
-  ages.sort((one, other) => other.used - one.used);
-  for (const { name } of ages.slice(keptBuilds)) {
-    await rm(join(builds, name), { recursive: true, force: true });
-  }
 }
 
 /**

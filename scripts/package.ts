@@ -1,4 +1,4 @@
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, copyFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -6,6 +6,9 @@ import { build, Platform } from 'electron-builder';
 import { describeElectron, ensureElectron, type ElectronRuntime } from '../test/rig/electron-runtime.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
 import { buildApp } from './build-app.ts';
+import { buildCli } from './build-cli.ts';
+import { setFuses, shippedFuses } from './package/fuses.ts';
+import { copyForTests } from './package/testing-build.ts';
 import { ensurePrerequisites } from './prerequisites.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -17,7 +20,10 @@ export interface PackagedApp {
   readonly electron: ElectronRuntime;
 }
 
-/** Builds the app and packs it with its runtime into `OUTPUT/linux-unpacked`. */
+/**
+ * Builds the app and its command line and packs them with their runtimes into `OUTPUT/linux-unpacked`, as they are
+ * shipped.
+ */
 export async function packageApp(output: string): Promise<PackagedApp> {
   const electron = await ensureElectron();
   await buildApp();
@@ -36,17 +42,33 @@ export async function packageApp(output: string): Promise<PackagedApp> {
   });
   // The runtime's own loader, which would run any folder; only a source tree needs it.
   await rm(join(directory, 'resources', 'default_app.asar'), { force: true });
+  const executable = join(directory, 'sallyport');
+  await setFuses(executable, shippedFuses);
+  await copyFile(await buildCli(), join(directory, 'sallyport-cli'));
   // It is run by others than who packed it, whatever their umask was.
-  await chmod(directory, 0o755);
-  return { directory, executable: join(directory, 'sallyport'), electron };
+  for (const path of [directory, executable, join(directory, 'sallyport-cli')]) await chmod(path, 0o755);
+  return { directory, executable, electron };
+}
+
+/** Makes `OUTPUT/linux-unpacked-test` of what {@link packageApp} made: the same, but open to debuggers. */
+export async function packageForTests(shipped: PackagedApp): Promise<PackagedApp> {
+  const directory = `${shipped.directory}-test`;
+  await copyForTests(shipped.directory, directory);
+  return { ...shipped, directory, executable: join(directory, 'sallyport') };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { output: { type: 'string', default: 'out' } } });
+  const { values } = parseArgs({
+    options: { output: { type: 'string', default: 'out' }, test: { type: 'boolean', default: false } },
+  });
   try {
     await ensurePrerequisites('package');
-    const { directory, electron } = await packageApp(resolve(values.output));
-    console.log(`Packed ${directory} with ${describeElectron(electron)}.`);
+    const shipped = await packageApp(resolve(values.output));
+    console.log(`Packed ${shipped.directory} with ${describeElectron(shipped.electron)}.`);
+    if (values.test) {
+      const { directory } = await packageForTests(shipped);
+      console.log(`Its twin for tests, which lets debuggers in, is ${directory}. Never install that one.`);
+    }
   } catch (error) {
     if (!(error instanceof MissingPrerequisite)) throw error;
     console.error(error.message);

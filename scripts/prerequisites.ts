@@ -8,7 +8,7 @@ import { ensureWireGuardGo } from '../test/rig/wireguard-go.ts';
 
 /** What needs system packages: the tiers of `npm test` and the other commands of package.json. */
 export type Tier =
-  'unit' | 'netns' | 'bus' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package' | 'attack';
+  'unit' | 'netns' | 'bus' | 'attack' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package' | 'attack';
 
 interface Prerequisite {
   /** On Debian and Ubuntu; the first one that the release has. */
@@ -74,7 +74,7 @@ const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
 };
 
 /** Tiers that talk to a foreign peer; it is built before they enter namespaces that have no way out. */
-const needsPeer = new Set<Tier>(['netns', 'desktop', 'demo', 'bench']);
+const needsPeer = new Set<Tier>(['netns', 'attack', 'desktop', 'demo', 'bench']);
 
 /**
  * Sees to it that the system packages of a tier are installed.

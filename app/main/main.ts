@@ -1,3 +1,5 @@
+// First: nothing may happen before it.
+import './refuse-switches.ts';
 import { runApplication } from './application.ts';
 import { createEndpointClient } from './endpoint-client.ts';
 

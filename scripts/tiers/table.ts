@@ -57,6 +57,20 @@ export const tiers: readonly TierDefinition[] = [
       return runVitest('bus', { isPrivate: true, patterns });
     },
   },
+  {
+    name: 'attack',
+    what: 'attacks on a running helper, by other users and programs',
+    run: async (patterns) => {
+      if (process.geteuid?.() !== 0) {
+        throw new MissingPrerequisite(
+          'The attacks are mounted by other users on a helper of root: run `sudo npm run test:attack`.',
+        );
+      }
+      await ensurePrerequisites('attack');
+      await buildNative();
+      return runVitest('attack', { isPrivate: true, patterns });
+    },
+  },
   { name: 'desktop', what: 'the packed application in real Electron', run: desktop },
   {
     name: 'fuzz',
