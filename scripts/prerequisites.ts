@@ -8,7 +8,7 @@ import { ensureWireGuardGo } from '../test/rig/wireguard-go.ts';
 
 /** What needs system packages: the tiers of `npm test` and the other commands of package.json. */
 export type Tier =
-  'unit' | 'netns' | 'bus' | 'attack' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package' | 'attack';
+  'unit' | 'netns' | 'bus' | 'desktop' | 'fuzz' | 'demo' | 'start' | 'bench' | 'package' | 'attack';
 
 interface Prerequisite {
   /** On Debian and Ubuntu; the first one that the release has. */
@@ -65,8 +65,14 @@ const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
   netns: [...network, program('tcpdump', 'tcpdump')],
   bus: [...network, ...bus, ...polkit, file('/usr/lib/python3/dist-packages/dbusmock', 'python3-dbusmock')],
   desktop: [...network, ...electron, ...bus, ...polkit, ...screen],
-  attack: [...network, ...bus, ...polkit],
-  fuzz: [program('ip', 'iproute2'), program('wg', 'wireguard-tools'), program('wg-quick', 'wireguard-tools')],
+  attack: [...network, ...bus, ...polkit, program('cc', 'gcc'), program('nsenter', 'util-linux')],
+  fuzz: [
+    program('ip', 'iproute2'),
+    program('wg', 'wireguard-tools'),
+    program('wg-quick', 'wireguard-tools'),
+    // libFuzzer is C++.
+    program('c++', 'g++'),
+  ],
   demo: network,
   start: [program('ip', 'iproute2'), program('nft', 'nftables'), ...electron],
   bench: [...network, ...electron, ...bus, ...screen],

@@ -7,6 +7,7 @@ import { buildNative, requireToolchain } from '../build-native.ts';
 import { checkContract } from '../contract.ts';
 import { lint } from '../lint.ts';
 import { ensurePrerequisites } from '../prerequisites.ts';
+import { fuzzNative } from './native-fuzz.ts';
 import { runCargoTests, runVitest } from './runners.ts';
 import type { Tally } from './tally.ts';
 
@@ -77,10 +78,30 @@ export const tiers: readonly TierDefinition[] = [
     what: 'hostile input',
     run: async (patterns) => {
       await ensurePrerequisites('fuzz');
-      return runVitest('fuzz', { isPrivate: false, patterns });
+      const tally = await runVitest('fuzz', { isPrivate: false, patterns });
+      // Patterns choose among the test files; the native targets are no files of that kind.
+      return patterns.length > 0 ? tally : add(tally, await runNativeFuzz());
     },
   },
 ];
+
+/** Seconds for each native fuzz target: what CI has time for. `npm run fuzz` takes longer. */
+const fuzzSeconds = 12;
+
+async function runNativeFuzz(): Promise<Tally> {
+  const outcomes = await fuzzNative(fuzzSeconds, ({ target, executions, coverage, finding }) => {
+    const end = finding === null ? 'ok  ' : 'FAIL';
+    process.stdout.write(`${end} ${target}: ${String(executions)} executions, ${String(coverage)} edges\n`);
+    if (finding !== null) process.stdout.write(`${finding}\n`);
+  });
+  // Without coverage nothing guides it.
+  const failed = outcomes.filter(({ finding, coverage }) => finding !== null || coverage === 0).length;
+  return { passed: outcomes.length - failed, failed };
+}
+
+function add(one: Tally, other: Tally): Tally {
+  return { passed: one.passed + other.passed, failed: one.failed + other.failed };
+}
 
 async function desktop(patterns: readonly string[]): Promise<Tally> {
   if (process.geteuid?.() !== 0) {

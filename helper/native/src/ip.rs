@@ -22,6 +22,14 @@ pub fn is_whole(packet: &[u8]) -> bool {
     }
 }
 
+/// Length of a whole packet's IP header, in bytes; IPv6 without extension headers.
+pub fn header_length(packet: &[u8]) -> usize {
+    match packet.first() {
+        Some(first) if first >> 4 == 4 => usize::from(first & 0x0f) * 4,
+        _ => IPV6_HEADER,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

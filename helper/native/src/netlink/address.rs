@@ -45,7 +45,7 @@ pub struct AddressOptions {
 }
 
 /// Reads one `RTM_NEWADDR` payload; `None` for families other than IP.
-fn read(payload: &[u8]) -> std::result::Result<Option<InterfaceAddress>, DecodeError> {
+pub(super) fn read(payload: &[u8]) -> std::result::Result<Option<InterfaceAddress>, DecodeError> {
     let header = AddressHeader::parse(payload)?;
     let Some(family) = family_number(header.family) else {
         return Ok(None);

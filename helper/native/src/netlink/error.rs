@@ -3,7 +3,6 @@
 use std::io;
 
 use netlink_packet_core::DecodeError;
-use rustix::io::Errno;
 
 /// The `code` of an error thrown by a netlink function; its strings are part of the binding's contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +44,12 @@ pub fn invalid(message: impl Into<String>) -> Error {
 
 /// The kernel's refusal of `tried`, with its own explanation where it gave one.
 pub fn refused(tried: &str, cause: &io::Error, explanation: Option<&str>) -> Error {
-    let code = match cause.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::EXIST) => Code::Exists,
-        Some(Errno::NOENT | Errno::SRCH | Errno::NODEV | Errno::NXIO | Errno::ADDRNOTAVAIL) => Code::NotFound,
-        Some(Errno::PERM | Errno::ACCESS) => Code::Permission,
-        Some(Errno::INVAL | Errno::RANGE) => Code::Invalid,
+    // Numbers and not `rustix::io::Errno`, which takes for granted that there is an error of that number.
+    let code = match cause.raw_os_error() {
+        Some(libc::EEXIST) => Code::Exists,
+        Some(libc::ENOENT | libc::ESRCH | libc::ENODEV | libc::ENXIO | libc::EADDRNOTAVAIL) => Code::NotFound,
+        Some(libc::EPERM | libc::EACCES) => Code::Permission,
+        Some(libc::EINVAL | libc::ERANGE) => Code::Invalid,
         _ => Code::Failed,
     };
     let message = match explanation {
@@ -69,6 +69,8 @@ pub fn unreadable(tried: &str, cause: &DecodeError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]

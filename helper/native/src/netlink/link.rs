@@ -47,7 +47,7 @@ pub struct LinkChange {
 }
 
 /// Reads one `RTM_NEWLINK` payload.
-fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
+pub(super) fn read(payload: &[u8]) -> std::result::Result<Link, DecodeError> {
     let header = LinkHeader::parse(payload)?;
     let mut link = Link {
         index: header.index,

@@ -112,7 +112,7 @@ fn scope_name(scope: RouteScope) -> String {
 }
 
 /// Reads one `RTM_NEWROUTE` payload; `None` for families other than IP and for entries of the kernel's cache.
-fn read(payload: &[u8]) -> std::result::Result<Option<Route>, DecodeError> {
+pub(super) fn read(payload: &[u8]) -> std::result::Result<Option<Route>, DecodeError> {
     let header = RouteHeader::parse(payload)?;
     let Some(family) = family_number(header.address_family) else {
         return Ok(None);

@@ -87,7 +87,7 @@ pub struct RuleSpecification {
 }
 
 /// Reads one `RTM_NEWRULE` payload; `None` for families other than IP.
-fn read(payload: &[u8]) -> std::result::Result<Option<Rule>, DecodeError> {
+pub(super) fn read(payload: &[u8]) -> std::result::Result<Option<Rule>, DecodeError> {
     let header = RuleHeader::parse(payload)?;
     let Some(family) = family_number(header.family) else {
         return Ok(None);

@@ -145,15 +145,15 @@ impl Connection {
 
 /// One message of a datagram.
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+pub(super) struct Answer {
     kind: u16,
     flags: u16,
     sequence: u32,
-    payload: Vec<u8>,
+    pub(super) payload: Vec<u8>,
 }
 
 /// The messages of one datagram. A length that does not fit is an error, never a panic or a loop.
-fn split(mut bytes: &[u8]) -> std::result::Result<Vec<Answer>, DecodeError> {
+pub(super) fn split(mut bytes: &[u8]) -> std::result::Result<Vec<Answer>, DecodeError> {
     let mut answers = Vec::new();
     while !bytes.is_empty() {
         let message = NetlinkBuffer::new_checked(&bytes)?;
@@ -172,13 +172,15 @@ fn split(mut bytes: &[u8]) -> std::result::Result<Vec<Answer>, DecodeError> {
 }
 
 /// What an `NLMSG_ERROR` says: done, or why not.
-fn verdict(tried: &str, answer: &Answer) -> Result<()> {
+pub(super) fn verdict(tried: &str, answer: &Answer) -> Result<()> {
     let message = ErrorBuffer::new_checked(&answer.payload)
         .and_then(|buffer| ErrorMessage::parse(&buffer))
         .map_err(|cause| unreadable(tried, &cause))?;
-    if message.code.is_none() {
+    let Some(code) = message.code else {
         return Ok(());
-    }
+    };
+    // Negative errno; not `to_io`, which overflows for the one number that has no positive counterpart.
+    let cause = io::Error::from_raw_os_error(code.get().saturating_neg());
     let explanation = if answer.flags & NLM_F_ACK_TLVS == 0 {
         None
     } else {
@@ -189,7 +191,7 @@ fn verdict(tried: &str, answer: &Answer) -> Result<()> {
         })
     };
     let explanation = explanation.map(|(_, value)| text(&value));
-    Err(refused(tried, &message.to_io(), explanation.as_deref()))
+    Err(refused(tried, &cause, explanation.as_deref()))
 }
 
 #[cfg(test)]

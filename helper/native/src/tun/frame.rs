@@ -103,8 +103,12 @@ pub fn parse(frame: &mut [u8]) -> Option<Content<'_>> {
     }))
 }
 
-/// Finishes a checksum that the kernel left to us: the field already holds the pseudo header's part.
+/// Finishes a checksum that the kernel left to us: the field already holds the pseudo header's part. `None` for one
+/// in the IP header itself, which was checked already.
 fn complete_checksum(packet: &mut [u8], start: usize, offset: usize) -> Option<()> {
+    if start < ip::header_length(packet) {
+        return None;
+    }
     let field = start.checked_add(offset)?;
     let partial = packet.get(field..field + 2)?;
     let initial = u64::from(u16::from_be_bytes([partial[0], partial[1]]));
@@ -247,6 +251,16 @@ impl ExpandBuffer for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checksum_in_the_ip_header_is_refused() {
+        let mut frame = [0; VIRTIO_NET_HDR_LEN + 20];
+        frame[0] = NEEDS_CHECKSUM;
+        frame[VIRTIO_NET_HDR_LEN..VIRTIO_NET_HDR_LEN + 4].copy_from_slice(&[0x45, 0, 0, 20]);
+        // Checksum start and offset 2: the packet's own length field.
+        frame[8] = 2;
+        assert!(parse(&mut frame).is_none());
+    }
 
     /// A TCP packet of one flow with a valid checksum. `sequence` counts bytes.
     fn tcp(v6: bool, port: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
