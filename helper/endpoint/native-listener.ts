@@ -1,9 +1,12 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
+import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import type { EndpointEvent } from '../native/binding.d.ts';
 import { native } from '../native/load.ts';
 import type { Listener, ListenerEvent } from './endpoint-server.ts';
+import { applicationError } from './frame-connection.ts';
 
 export interface ListenOptions {
   readonly path: string;
@@ -12,11 +15,18 @@ export interface ListenOptions {
   readonly log: CategoryLog;
 }
 
-/** Connections at once; a person has an app, a CLI or two, and programs that watch. */
-const maximumConnections = 256;
+/**
+ * Connections at once, and of one person; more than a person's programs need, and no more than the helper bears.
+ * Root is held to the first alone.
+ */
+const maximumConnections = 512;
+const maximumConnectionsPerUid = 64;
+/** Connections that one person's programs may make in one go, and how many a second after that. */
+const connectBurst = 64;
+const connectsPerSecond = 32;
 /** Bytes that may wait for a client that reads slowly, before it is dropped. */
 const maximumQueuedBytes = 8 * 1024 * 1024;
-/** Milliseconds that a client has for its first frame, and for any one frame. */
+/** Milliseconds that a client has for the handshake and its first frame, and for any later frame. */
 const frameDeadline = 5000;
 
 /**
@@ -35,6 +45,10 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
       mode: options.developerMode ? 0o600 : 0o666,
       maxFrameBytes: options.maximumFrameBytes,
       maxConnections: maximumConnections,
+      maxConnectionsPerUid: maximumConnectionsPerUid,
+      connectBurst,
+      connectsPerSecond,
+      busyPayload: busyPayload(),
       maxQueuedBytes: maximumQueuedBytes,
       handshakeTimeoutMs: frameDeadline,
       requireSameNamespaces: !options.developerMode,
@@ -44,12 +58,11 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
     },
   );
   return {
-    release: () => true,
+    release: (connection) => listener.release(connection),
     refuse: (connection, payload, reason) => {
-      listener.send(connection, payload);
-      listener.close(connection, reason);
+      listener.refuse(connection, payload, reason);
     },
-    isUnchanged: () => true,
+    isUnchanged: (connection) => listener.isUnchanged(connection),
     send: (connection, payload) => listener.send(connection, payload),
     close: (connection, reason) => {
       listener.close(connection, reason);
@@ -60,6 +73,22 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
   };
 }
 
+/** What those are told who connect too often, without a look at who they are. */
+function busyPayload(): Buffer {
+  const error = new EndpointError(
+    'tooManyRequests',
+    'This user’s programs have too many connections to the helper, or make them too fast. Close some, then try again.',
+  );
+  const data = serializeError(error);
+  return Buffer.from(
+    encodePayload({
+      jsonrpc: '2.0',
+      id: null,
+      error: { code: applicationError, message: data.message, data },
+    }),
+  );
+}
+
 function receive(
   event: EndpointEvent,
   { path, log }: ListenOptions,
@@ -67,14 +96,16 @@ function receive(
 ): void {
   switch (event.kind) {
     case 'connection':
-      onEvent({ ...event, peer: { ...event.peer, startTime: null } });
-      break;
     case 'frame':
     case 'closed':
       onEvent(event);
       break;
     case 'refused':
-      log('warning', `A caller was turned away: ${event.reason}.`, { pid: event.pid, uid: event.uid });
+      log('warning', `A caller was turned away: ${event.reason}.`, {
+        pid: event.pid,
+        uid: event.uid,
+        unreported: event.unreported,
+      });
       break;
     case 'failed':
       // Without an endpoint nobody can steer the helper: it ends, and its service manager starts it again.

@@ -7,6 +7,22 @@ export declare class EndpointListener {
    */
   static listen(options: EndpointOptions, onEvent: (event: EndpointEvent) => void): EndpointListener
   /**
+   * Lets a held connection speak: sends it a nonce, which its first frame must bring back; that frame is not
+   * delivered. Returns false if the connection is gone, its process has ended, or it was released before. Throws
+   * `ENDPOINT_FAILED` if the kernel gives no random bytes.
+   */
+  release(connectionId: number): boolean
+  /**
+   * Sends a last frame and ends a connection, of which nothing is read any more; `closed` follows with this
+   * reason when the other end has gone or has had half a second to read.
+   */
+  refuse(connectionId: number, data: Uint8Array, reason: string): void
+  /**
+   * Whether the pinned process lives and runs the very file that it ran when it was accepted. False also if that
+   * file could not be read then, and if the connection is gone.
+   */
+  isUnchanged(connectionId: number): boolean
+  /**
    * Sends a frame. Returns false if the connection is gone, or ends because it did not read and more than
    * `maxQueuedBytes` would wait. Throws `INVALID_ARGUMENT` for an empty payload or one over `maxFrameBytes`.
    */
@@ -100,24 +116,60 @@ export declare class TunFlow {
 }
 
 /**
+ * Seals secrets under one master key.
+ *
+ * The key lies in memory that is neither swapped nor dumped nor inherited, and is wiped with the vault. Each
+ * sealed secret is bound to its name. Functions throw `INVALID_ARGUMENT`, `SEAL_FAILED`, `SECRET_UNREADABLE` and
+ * `STOPPED`.
+ */
+export declare class Vault {
+  /** A vault with a new random key. */
+  static generate(): Vault
+  /** A vault with the given key of 32 bytes, which is wiped from the buffer, also when this throws. */
+  static open(key: Uint8Array): Vault
+  /**
+   * A vault with the key that a program prints when it is given `wrapped`. Waits for it, at most
+   * `timeoutMs`; the key goes from its pipe into locked memory.
+   */
+  static unwrap(program: string, arguments: Array<string>, wrapped: Uint8Array, timeoutMs: number): Vault
+  /**
+   * What a program makes of the key, which it gets through its standard input. Waits for it, at most
+   * `timeoutMs`.
+   */
+  wrap(program: string, arguments: Array<string>, timeoutMs: number): Buffer
+  /** A copy of the key, for the file that keeps it where nothing better does. Wipe it after use. */
+  exportKey(): Buffer
+  /** Whether both hold the same key. */
+  equals(other: Vault): boolean
+  /** Whether the kernel keeps the key out of swap and dumps; false where a limit on locked memory forbade it. */
+  get isLocked(): boolean
+  /** Encrypts a secret of at most 1 MiB for a name. */
+  seal(name: string, secret: Uint8Array): Buffer
+  /** Decrypts a secret that was sealed for the same name. Wipe it after use. */
+  unseal(name: string, sealed: Uint8Array): Buffer
+  /** Wipes the key now. Afterwards nothing can be sealed or unsealed; closing twice does nothing. */
+  close(): void
+}
+
+/**
  * A WireGuard device on a TUN interface. It works on threads of its own from `start` to `stop`.
  *
  * Functions throw errors with the codes `INVALID_ARGUMENT`, `KEY_UNAVAILABLE`, `KEY_REFUSED`, `TUN_BUSY`,
- * `TUN_FAILED`, `PORT_IN_USE`, `SOCKET_FAILED`, `STOPPED` and `FAILED`.
+ * `TUN_FAILED`, `PORT_IN_USE`, `SOCKET_FAILED`, `SECRET_UNREADABLE`, `STOPPED` and `FAILED`.
  */
 export declare class WireGuardDevice {
   /**
    * Starts carrying packets between `tun` and the peers, and begins a handshake with every peer that has an
    * endpoint. `onEvent` is called from the event loop, never after `stop`, and does not keep the
-   * process alive.
+   * process alive. With a vault the key files are what it sealed.
    */
-  static start(tun: Tun, config: WireGuardDeviceConfig, onEvent: (event: WireGuardEvent) => void): WireGuardDevice
+  static start(tun: Tun, config: WireGuardDeviceConfig, onEvent: (event: WireGuardEvent) => void, vault?: Vault | null): WireGuardDevice
   /**
    * Replaces keys, peers, allowed IPs, preshared keys, keepalives, port and mark. Sessions of peers that stay
    * go on, unless the private key changed. New peers with an endpoint are contacted at once. `mtu` only
    * counts at the start.
    */
-  configure(config: WireGuardDeviceConfig): void
+  configure(config: WireGuardDeviceConfig, vault?: Vault | null): void
   /**
    * Binds new sockets to the same port, drops all sessions and begins new handshakes: for after a change of
    * network or a sleep.
@@ -180,14 +232,16 @@ export type EndpointEvent =
   data: Buffer }
   | { kind: 'closed'; /** The connection. */
     connectionId: number; /**
-     * `peerClosed`, `peerExited`, `frameTooLarge`, `emptyFrame`, `handshakeTimeout`, `frameTimeout`,
-     * `senderMismatch`, `unexpectedDescriptors`, `slowReader`, `stopped`, `failed`, or what `close` was told.
+     * `prematureFrame`, `wrongNonce`, `peerClosed`, `peerExited`, `frameTooLarge`, `emptyFrame`,
+     * `handshakeTimeout`, `frameTimeout`, `senderMismatch`, `unexpectedDescriptors`, `slowReader`, `stopped`,
+     * `failed`, or what `close` or `refuse` was told.
      */
   reason: string }
-  | { kind: 'refused'; /** `tooManyConnections`, `peerGone` or `foreignNamespace`. */
+  | { kind: 'refused'; /** `tooManyConnections`, `tooFast`, `peerGone` or `foreignNamespace`. */
     reason: string; /** 0 for a process that this pid namespace does not show. */
     pid: number; /** Its uid, as this user namespace maps it. */
-  uid: number }
+    uid: number; /** How many more were turned away, since the last report, of whom nothing is said. */
+  unreported: number }
   | { kind: 'failed'; /** What the kernel answered. */
   reason: string }
 
@@ -202,14 +256,27 @@ export interface EndpointOptions {
   mode: number
   /** Largest payload in either direction, in bytes; 1 to 268435456. */
   maxFrameBytes: number
-  /** Connections at once; more are closed as soon as they are accepted. 1 to 65536. */
+  /** Connections at once, the last eighth of them for root alone; 1 to 65536. More are closed at once. */
   maxConnections: number
+  /** Connections at once of any one uid but root; 1 to 65536. More are closed at once. */
+  maxConnectionsPerUid: number
+  /** Connections that a uid other than root may make in one go; 1 to 65536. */
+  connectBurst: number
+  /** Connections a second that such a uid may make after that; 1 to 65536. More are closed at once. */
+  connectsPerSecond: number
+  /** Payload that is sent to those who are closed at once for these bounds; nothing unless told. */
+  busyPayload?: Buffer
   /** Bytes that may wait for one connection to read them, besides what the kernel holds (about 200 KB). */
   maxQueuedBytes: number
-  /** Time for the first frame to be complete, and for any frame from its first byte to its last; 1 to 3600000. */
+  /**
+   * Time from the beginning of a connection until the frame after its nonce is complete, and for any later frame
+   * from its first byte to its last; 1 to 3600000.
+   */
   handshakeTimeoutMs: number
   /** Turns away processes of other user and pid namespaces, and those whose namespaces cannot be read. */
   requireSameNamespaces: boolean
+  /** Does without what Linux 6.5 (`SO_PEERPIDFD`) and 6.16 (`SO_PASSRIGHTS`) brought, to test what older ones get. */
+  olderKernel?: boolean
 }
 
 /** The process at the other end, pinned when its connection was accepted. */
@@ -238,6 +305,8 @@ export interface EndpointPeer {
   sameUserNamespace: boolean
   /** False also when it cannot be seen. */
   samePidNamespace: boolean
+  /** When it began, in clock ticks since boot, decimal; null when that cannot be read. */
+  startTime: string | null
 }
 
 /** Creates a file, mode 0600, with a new private key. An existing file is left alone: `KEY_UNAVAILABLE`. */
@@ -519,8 +588,9 @@ export interface TunFlowStatistics {
 }
 
 /**
- * A WireGuard device. Keys are named by files, never given: a key file holds exactly 32 raw bytes, is a
- * regular file (no link), belongs to the effective user and grants nothing to group or others.
+ * A WireGuard device. Keys are named by files, never given: a key file is a regular file (no link), belongs to
+ * the effective user and grants nothing to group or others. Without a vault it holds exactly 32 raw bytes, with
+ * one what the vault sealed for `secret/` and the file's name.
  */
 export interface WireGuardDeviceConfig {
   /** Path of the private key's file. */

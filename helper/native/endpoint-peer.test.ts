@@ -1,10 +1,10 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { connectInPython, descriptors, python, TestEndpoint } from './testing/endpoint.ts';
+import { connectInPython, descriptors, greetInPython, python, TestEndpoint } from './testing/endpoint.ts';
 
 describe('the peer', () => {
   test('is known by number, user, executable and namespaces', async () => {
@@ -25,6 +25,7 @@ describe('the peer', () => {
       executableDeleted: false,
       sameUserNamespace: true,
       samePidNamespace: true,
+      startTime: startTime(),
     });
     client.destroy();
   });
@@ -53,9 +54,9 @@ peer = socket.socket(socket.AF_UNIX); peer.connect(sys.argv[1]); peer.recv(1)
     }
   });
 
-  test('who passes its connection on ends it with senderMismatch', async () => {
+  test('[E4] who passes its connection on ends it with senderMismatch', async () => {
     using endpoint = new TestEndpoint();
-    const script = `${connectInPython}
+    const script = `${greetInPython}
 peer.sendall(struct.pack('>I', 2) + b'me')
 if os.fork() == 0:
     peer.sendall(struct.pack('>I', 5) + b'child')
@@ -68,44 +69,47 @@ peer.recv(1)
     expect(endpoint.texts).toEqual(['me']);
   });
 
-  test('who ends takes its connection along, even if a child holds it', async () => {
+  test('[E4] who ends takes its connection along, even if a child holds it', async () => {
     using endpoint = new TestEndpoint();
-    const script = `${connectInPython}
+    const script = `${greetInPython}
 peer.sendall(struct.pack('>I', 2) + b'me')
 if os.fork() == 0:
     os.close(0); os.close(1); os.close(2)
     peer.recv(1)
     os._exit(0)
+sys.stdin.read(1)
 `;
-    await python(script, endpoint.path);
+    const client = spawn('python3', ['-c', script, endpoint.path], { stdio: ['pipe', 'inherit', 'inherit'] });
+    await endpoint.event('frame');
+    client.stdin.end('x');
     expect((await endpoint.event('closed')).reason).toBe('peerExited');
     expect(endpoint.texts).toEqual(['me']);
   });
 
-  test.each([1, 253])('who sends %i descriptors loses them and its connection', async (count) => {
-    using endpoint = new TestEndpoint();
-    const before = descriptors();
-    const script = `${connectInPython}
-passed = array.array('i', [os.open('/dev/null', os.O_RDONLY)] * int(sys.argv[2]))
-peer.sendmsg([struct.pack('>I', 1) + b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)])
-peer.recv(1)
-`;
-    await python(script, endpoint.path, String(count));
-    expect((await endpoint.event('closed')).reason).toBe('unexpectedDescriptors');
-    expect(endpoint.texts).toEqual([]);
-    expect(descriptors()).toBeLessThanOrEqual(before);
-  });
+  test.each([1, 253])(
+    '[E4] who sends %i descriptors to an older kernel loses them and its connection',
+    async (count) => {
+      using endpoint = new TestEndpoint({ olderKernel: true });
+      const before = descriptors();
+      await python(`${greetInPython}${passDescriptors}peer.recv(1)`, endpoint.path, String(count));
+      expect((await endpoint.event('closed')).reason).toBe('unexpectedDescriptors');
+      expect(endpoint.texts).toEqual([]);
+      expect(descriptors()).toBeLessThanOrEqual(before);
+    },
+  );
 
   test.each([
     ['--user --map-root-user', { sameUserNamespace: false, samePidNamespace: true }],
     ['--user --map-root-user --pid --fork', { sameUserNamespace: false, samePidNamespace: false }],
   ])('of other namespaces (%s) is turned away, or marked', async (flags, marks) => {
-    const script = `${connectInPython}\nassert peer.recv(1) == b''`;
-    const connect = async (path: string): Promise<unknown> =>
-      promisify(execFile)('unshare', [...flags.split(' '), 'python3', '-c', script, path]);
+    const script = `${connectInPython}\nprint(sum(iter(lambda: len(peer.recv(100)), 0)))`;
+    const connect = async (path: string): Promise<string> => {
+      const command = [...flags.split(' '), 'python3', '-c', script, path];
+      return (await promisify(execFile)('unshare', command)).stdout.trim();
+    };
 
     using strict = new TestEndpoint();
-    await connect(strict.path);
+    expect(await connect(strict.path)).toBe('0');
     const refused = await strict.event('refused');
     expect(refused).toMatchObject({ reason: 'foreignNamespace', uid: process.geteuid?.() });
     expect(refused.pid).toBeGreaterThan(0);
@@ -119,3 +123,16 @@ peer.recv(1)
     await client;
   });
 });
+
+/** Sends as many descriptors as the second argument says, with one byte. */
+const passDescriptors = `
+passed = array.array('i', [os.open('/dev/null', os.O_RDONLY)] * int(sys.argv[2]))
+peer.sendmsg([struct.pack('>I', 1) + b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)])
+`;
+
+/** When this process began: field 22 of proc_pid_stat(5), the second being in parentheses. */
+function startTime(): string | undefined {
+  return readFileSync('/proc/self/stat', 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')[19];
+}

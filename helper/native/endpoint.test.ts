@@ -100,6 +100,10 @@ describe('the socket', () => {
     { maxFrameBytes: 0 },
     { maxFrameBytes: Number.NaN },
     { maxConnections: 0 },
+    { maxConnectionsPerUid: 0 },
+    { connectBurst: 0 },
+    { connectsPerSecond: 0.5 },
+    { busyPayload: Buffer.alloc(65_537) },
     { maxQueuedBytes: -1 },
     { handshakeTimeoutMs: 0 },
   ])('is refused with %j', (options) => {
@@ -237,8 +241,8 @@ describe('the end', () => {
       import { native } from '${load}';
       const path = ${JSON.stringify(join(endpoint.directory, 'child.sock'))};
       const listener = native().EndpointListener.listen({
-        path, mode: 0o600, maxFrameBytes: 10, maxConnections: 1, maxQueuedBytes: 10,
-        handshakeTimeoutMs: 1000, requireSameNamespaces: true,
+        path, mode: 0o600, maxFrameBytes: 10, maxConnections: 1, maxConnectionsPerUid: 1, connectBurst: 1,
+        connectsPerSecond: 1, maxQueuedBytes: 10, handshakeTimeoutMs: 1000, requireSameNamespaces: true,
       }, () => {});
       setTimeout(() => { console.log('alive'); listener.stop(); }, 300).unref();
     `;
@@ -258,8 +262,8 @@ describe('the end', () => {
       const path = ${JSON.stringify(join(endpoint.directory, 'child.sock'))};
       process.on('uncaughtException', (error) => { console.log(error.message); process.exit(3); });
       native().EndpointListener.listen({
-        path, mode: 0o600, maxFrameBytes: 10, maxConnections: 1, maxQueuedBytes: 10,
-        handshakeTimeoutMs: 1000, requireSameNamespaces: true,
+        path, mode: 0o600, maxFrameBytes: 10, maxConnections: 1, maxConnectionsPerUid: 1, connectBurst: 1,
+        connectsPerSecond: 1, maxQueuedBytes: 10, handshakeTimeoutMs: 1000, requireSameNamespaces: true,
       }, () => { throw new Error('mine'); });
       net.connect(path);
     `;

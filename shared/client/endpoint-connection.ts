@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   CancellationTokenSource,
   createMessageConnection,
@@ -22,6 +22,7 @@ import {
 } from '../protocol/methods.ts';
 import { oldestProtocolVersion, protocolVersion } from '../protocol/version.ts';
 import { FramedMessageReader, FramedMessageWriter } from './framed-transport.ts';
+import { abortReason, openSocket } from './open-socket.ts';
 
 /** Longest wait for an answer, in milliseconds, unless the caller says otherwise. */
 export const defaultRequestTimeout = 15_000;
@@ -65,7 +66,7 @@ export interface OpenOptions {
   readonly remedy?: string;
   readonly receiver?: NotificationReceiver;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds to wait for the connection and the answer to `hello`. */
+  /** Milliseconds to wait for the connection and its handshake, and then for the answer to `hello`. */
   readonly timeout?: number;
 }
 
@@ -123,17 +124,19 @@ export class EndpointConnection implements EndpointCaller {
       this.#finish();
     });
     this.#rpc.listen();
+    socket.resume();
   }
 
   /**
-   * Connects and says hello.
+   * Connects, brings the helper's nonce back and says hello.
    *
+   * @throws {RemoteError} `accessDenied` or `tooManyRequests`: the helper's own words, before it listens to anything
    * @throws {EndpointError} `notReachable`, `protocolVersionUnsupported` (the message says which side to update),
-   * `accessDenied`, `timedOut`
+   * `timedOut`, `connectionClosed`, `malformedMessage`
    */
   static async open(options: OpenOptions): Promise<EndpointConnection> {
     const timeout = options.timeout ?? defaultRequestTimeout;
-    const socket = await openSocket(options, timeout);
+    const socket = await openSocket({ ...options, timeout });
     const connection = new EndpointConnection(socket, options.receiver ?? {});
     try {
       await connection.#sayHello(options, timeout);
@@ -346,64 +349,4 @@ function checkVersion(theirs: number): void {
       `${String(protocolVersion)}. Update ${newer ? 'this program' : 'the extension'}: it is the older side.`,
     { details: { theirs, oldest: oldestProtocolVersion, newest: protocolVersion } },
   );
-}
-
-function abortReason(signal: AbortSignal | undefined): Error {
-  const reason: unknown = signal?.reason;
-  if (reason instanceof Error) return reason;
-  const error = new Error('The request was aborted.');
-  error.name = 'AbortError';
-  return error;
-}
-
-function openSocket(options: OpenOptions, timeout: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const { signal } = options;
-    if (signal?.aborted === true) {
-      reject(abortReason(signal));
-      return;
-    }
-    const socket = connect({ path: options.path });
-    const give = (error: Error) => {
-      done();
-      socket.destroy();
-      reject(error);
-    };
-    const onAbort = () => {
-      give(abortReason(signal));
-    };
-    const timer = setTimeout(() => {
-      give(
-        new EndpointError('timedOut', `The helper at ${options.path} did not accept a connection in time.`),
-      );
-    }, timeout);
-    const onError = (error: NodeJS.ErrnoException) => {
-      give(notReachable(error, options));
-    };
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      socket.off('error', onError);
-      // A socket that is being destroyed may still report something; nobody waits for it.
-      socket.on('error', () => undefined);
-    };
-    signal?.addEventListener('abort', onAbort);
-    socket.once('error', onError);
-    socket.once('connect', () => {
-      done();
-      resolve(socket);
-    });
-  });
-}
-
-function notReachable(error: NodeJS.ErrnoException, options: OpenOptions): EndpointError {
-  const remedy =
-    options.remedy ?? 'Activate the extension, or in a source tree start a helper with: npm start';
-  const message =
-    error.code === 'EACCES'
-      ? `You may not connect to ${options.path}. Ask an administrator for access.`
-      : error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
-        ? remedy
-        : `Nothing can be reached at ${options.path} (${error.code ?? error.message}). ${remedy}`;
-  return new EndpointError('notReachable', message, { cause: error, details: { path: options.path } });
 }

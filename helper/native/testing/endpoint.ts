@@ -5,13 +5,20 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { frameHeaderBytes } from '@sallyport/shared/protocol/frames.ts';
+import { noncePayloadBytes } from '@sallyport/shared/protocol/handshake.ts';
 import type { EndpointEvent, EndpointListener, EndpointOptions } from '../binding.d.ts';
 import { native } from '../load.ts';
 
 type Kind = EndpointEvent['kind'];
 type EventOf<K extends Kind> = Extract<EndpointEvent, { kind: K }>;
 
-/** A listener in a directory of its own that remembers its events; gone with `using`. */
+/** What a listener does with a connection at once: lets it speak, or leaves it held. */
+export interface Reception {
+  readonly release: boolean;
+}
+
+/** A listener in a directory of its own that remembers its events and releases everyone; gone with `using`. */
 export class TestEndpoint implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'sallyport-endpoint-'));
   readonly path = join(this.directory, 'test.sock');
@@ -25,13 +32,18 @@ export class TestEndpoint implements Disposable {
   readonly #listener: EndpointListener;
   readonly #watchers = new Set<() => void>();
 
-  constructor(options: Partial<EndpointOptions> = {}, onEvent?: (event: EndpointEvent) => void) {
+  constructor(
+    options: Partial<EndpointOptions> = {},
+    onEvent?: (event: EndpointEvent) => void,
+    { release }: Reception = { release: true },
+  ) {
     try {
       this.#listener = native().EndpointListener.listen(
         { ...defaults, path: this.path, ...options },
         (event) => {
           const same: EndpointEvent[] = this.#events[event.kind];
           same.push(event);
+          if (release && event.kind === 'connection') this.#listener.release(event.connectionId);
           onEvent?.(event);
           for (const watcher of this.#watchers) watcher();
         },
@@ -76,11 +88,18 @@ export class TestEndpoint implements Disposable {
     }
   }
 
-  /** A client in this process that is connected. */
-  async connect(): Promise<net.Socket> {
+  /** A client in this process that is connected and has said nothing. */
+  async connectSilently(): Promise<net.Socket> {
     const socket = net.connect(this.path);
     socket.on('error', () => undefined);
     await once(socket, 'connect');
+    return socket;
+  }
+
+  /** A client in this process that has brought its nonce back. */
+  async connect(): Promise<net.Socket> {
+    const socket = await this.connectSilently();
+    socket.write(await nonceFor(socket));
     return socket;
   }
 
@@ -94,10 +113,16 @@ const defaults: Omit<EndpointOptions, 'path'> = {
   mode: 0o600,
   maxFrameBytes: 65_536,
   maxConnections: 16,
+  maxConnectionsPerUid: 16,
+  connectBurst: 1000,
+  connectsPerSecond: 1000,
   maxQueuedBytes: 65_536,
   handshakeTimeoutMs: 5000,
   requireSameNamespaces: true,
 };
+
+/** Bytes of a nonce's frame. */
+const nonceFrameBytes = frameHeaderBytes + noncePayloadBytes;
 
 /** A frame as it goes over the wire. */
 export function frame(payload: string | Uint8Array): Buffer {
@@ -105,6 +130,16 @@ export function frame(payload: string | Uint8Array): Buffer {
   const header = Buffer.alloc(4);
   header.writeUInt32BE(body.length);
   return Buffer.concat([header, body]);
+}
+
+/** The frame that a client's first must equal. */
+export async function nonceFor(socket: net.Socket): Promise<Buffer> {
+  for (;;) {
+    const found: unknown = socket.read(nonceFrameBytes);
+    if (Buffer.isBuffer(found)) return found;
+    if (socket.closed || socket.readableEnded) throw new Error('The connection ended before a nonce came.');
+    await once(socket, 'readable');
+  }
 }
 
 /** Resolves with everything that comes until the other end closes. */
@@ -121,11 +156,17 @@ export async function python(script: string, ...args: string[]): Promise<string>
   return stdout.trim();
 }
 
-/** The beginning of such a client; its first argument is the socket's path. */
+/** The beginning of such a client; its first argument is the socket's path. It is connected and has said nothing. */
 export const connectInPython = `
 import array, os, socket, struct, sys, time
 peer = socket.socket(socket.AF_UNIX)
 peer.connect(sys.argv[1])
+`;
+
+/** The same for one that has brought its nonce back. */
+export const greetInPython = `${connectInPython}
+nonce = peer.recv(${String(nonceFrameBytes)}, socket.MSG_WAITALL)
+peer.sendall(nonce)
 `;
 
 /** How many descriptors this process has open. */

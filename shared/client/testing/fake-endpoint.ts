@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -5,6 +6,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { EndpointError, serializeError } from '../../protocol/errors.ts';
 import { encodeFrame, FrameDecoder } from '../../protocol/frames.ts';
+import { noncePayload } from '../../protocol/handshake.ts';
 import { maximumFrameBytes } from '../../protocol/limits.ts';
 import { decodePayload, encodePayload, messageToServerSchema } from '../../protocol/messages.ts';
 import {
@@ -34,9 +36,24 @@ export class FakePeer {
   /** Ids of requests that it cancelled. */
   readonly cancelled: number[] = [];
   readonly #socket: Socket;
+  readonly #nonce = noncePayload(randomBytes(32));
+  #isVerified = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+  }
+
+  /** Sends the nonce that its first frame must bring back. */
+  greet(): void {
+    this.sendBytes(encodeFrame(this.#nonce));
+  }
+
+  /** Whether a payload is a message; the first is the nonce instead. @throws {Error} it should be and is not */
+  takes(payload: Uint8Array): boolean {
+    if (this.#isVerified) return true;
+    if (Buffer.compare(payload, this.#nonce) !== 0) throw new Error('The first frame is not the nonce.');
+    this.#isVerified = true;
+    return false;
   }
 
   send(message: object): void {
@@ -62,7 +79,7 @@ export class FakePeer {
 }
 
 /**
- * The endpoint's transport for tests: real socket, real frames, every request checked against the same schemas.
+ * The endpoint's transport for tests: real socket, real handshake, real frames, every request checked against the same schemas.
  *
  * Written without the library that the client uses, so that the two check each other.
  */
@@ -71,6 +88,10 @@ export class FakeEndpoint {
   readonly peers = new Set<FakePeer>();
   /** Method names in the order in which they came. */
   readonly requests: MethodName[] = [];
+  /** How a client is received: with a nonce, unless a test has something else in mind. */
+  greet: (peer: FakePeer) => void = (peer) => {
+    peer.greet();
+  };
   readonly #handlers: FakeHandlers;
   readonly #directory: string;
   #server: Server | null = null;
@@ -124,7 +145,9 @@ export class FakeEndpoint {
     const decoder = new FrameDecoder(maximumFrameBytes);
     socket.on('data', (chunk: Buffer) => {
       try {
-        for (const payload of decoder.push(chunk)) this.#receive(peer, decodePayload(payload));
+        for (const payload of decoder.push(chunk)) {
+          if (peer.takes(payload)) this.#receive(peer, decodePayload(payload));
+        }
       } catch {
         socket.destroy();
       }
@@ -133,6 +156,7 @@ export class FakeEndpoint {
     socket.on('close', () => {
       this.peers.delete(peer);
     });
+    this.greet(peer);
   }
 
   #receive(peer: FakePeer, value: unknown): void {

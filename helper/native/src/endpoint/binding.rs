@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, Function, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunctionCallMode};
@@ -15,31 +14,12 @@ use super::bind::{Bound, bind_at};
 use super::entry::{Described, Message};
 use super::error::{Code, Result, error, refused};
 use super::frames;
-use super::line::{Command, Limits, Shared};
+use super::options::{EndpointOptions, limits, whole};
 use super::server::Server;
+use super::shared::{Command, Shared};
 
 /// Payloads below this are copied into JavaScript's memory; an external buffer costs more than the copy.
 const COPIED: usize = 64 * 1024;
-
-/// Where and how to listen.
-#[napi(object, object_to_js = false)]
-pub struct EndpointOptions {
-    /// Absolute path of the socket, at most 107 bytes. Its directory must belong to root or this uid and be
-    /// writable by no one else.
-    pub path: String,
-    /// Permissions of the socket, such as `0o666`; the umask does not narrow them.
-    pub mode: f64,
-    /// Largest payload in either direction, in bytes; 1 to 268435456.
-    pub max_frame_bytes: f64,
-    /// Connections at once; more are closed as soon as they are accepted. 1 to 65536.
-    pub max_connections: f64,
-    /// Bytes that may wait for one connection to read them, besides what the kernel holds (about 200 KB).
-    pub max_queued_bytes: f64,
-    /// Time for the first frame to be complete, and for any frame from its first byte to its last; 1 to 3600000.
-    pub handshake_timeout_ms: f64,
-    /// Turns away processes of other user and pid namespaces, and those whose namespaces cannot be read.
-    pub require_same_namespaces: bool,
-}
 
 /// The process at the other end, pinned when its connection was accepted.
 #[napi(object, use_nullable = true, object_from_js = false)]
@@ -68,6 +48,8 @@ pub struct EndpointPeer {
     pub same_user_namespace: bool,
     /// False also when it cannot be seen.
     pub same_pid_namespace: bool,
+    /// When it began, in clock ticks since boot, decimal; null when that cannot be read.
+    pub start_time: Option<String>,
 }
 
 impl From<Described> for EndpointPeer {
@@ -89,6 +71,7 @@ impl From<Described> for EndpointPeer {
             executable: executable.map(|it| it.path),
             same_user_namespace: peer.same_user_namespace,
             same_pid_namespace: peer.same_pid_namespace,
+            start_time: peer.start_time.map(|ticks| ticks.to_string()),
         }
     }
 }
@@ -116,7 +99,7 @@ impl ToNapiValue for Payload {
     object_from_js = false
 )]
 pub enum EndpointEvent {
-    /// A connection is open. Frames follow, and one day `closed`.
+    /// A connection is open and held: nothing of it is read as a frame before `release`. One day `closed` follows.
     Connection {
         /// Names the connection in all that follows.
         connection_id: u32,
@@ -135,18 +118,21 @@ pub enum EndpointEvent {
     Closed {
         /// The connection.
         connection_id: u32,
-        /// `peerClosed`, `peerExited`, `frameTooLarge`, `emptyFrame`, `handshakeTimeout`, `frameTimeout`,
-        /// `senderMismatch`, `unexpectedDescriptors`, `slowReader`, `stopped`, `failed`, or what `close` was told.
+        /// `prematureFrame`, `wrongNonce`, `peerClosed`, `peerExited`, `frameTooLarge`, `emptyFrame`,
+        /// `handshakeTimeout`, `frameTimeout`, `senderMismatch`, `unexpectedDescriptors`, `slowReader`, `stopped`,
+        /// `failed`, or what `close` or `refuse` was told.
         reason: String,
     },
-    /// A connection was turned away. Under a flood not every one is reported.
+    /// A connection was turned away. Under a flood few are reported: 16 at once, then ten a second.
     Refused {
-        /// `tooManyConnections`, `peerGone` or `foreignNamespace`.
+        /// `tooManyConnections`, `tooFast`, `peerGone` or `foreignNamespace`.
         reason: String,
         /// 0 for a process that this pid namespace does not show.
         pid: i32,
         /// Its uid, as this user namespace maps it.
         uid: u32,
+        /// How many more were turned away, since the last report, of whom nothing is said.
+        unreported: u32,
     },
     /// The endpoint cannot go on; every connection was closed before.
     Failed {
@@ -171,10 +157,11 @@ impl From<Message> for EndpointEvent {
                 connection_id,
                 reason,
             },
-            Message::Refused(reason, who, _refusal) => Self::Refused {
-                reason: reason.to_owned(),
-                pid: who.pid,
-                uid: who.uid,
+            Message::Refused(refusal) => Self::Refused {
+                reason: refusal.reason.to_owned(),
+                pid: refusal.who.pid,
+                uid: refusal.who.uid,
+                unreported: refusal.untold,
             },
             Message::Failed(reason) => Self::Failed { reason },
         }
@@ -235,6 +222,42 @@ impl EndpointListener {
         }
     }
 
+    /// Lets a held connection speak: sends it a nonce, which its first frame must bring back; that frame is not
+    /// delivered. Returns false if the connection is gone, its process has ended, or it was released before. Throws
+    /// `ENDPOINT_FAILED` if the kernel gives no random bytes.
+    #[napi(catch_unwind)]
+    pub fn release(&self, connection_id: f64) -> Result<bool> {
+        let id = whole("connectionId", connection_id, 0, u32::MAX)?;
+        self.running.as_ref().map_or(Ok(false), |running| {
+            running
+                .shared
+                .release(id)
+                .map_err(|cause| refused("make a nonce", &cause))
+        })
+    }
+
+    /// Sends a last frame and ends a connection, of which nothing is read any more; `closed` follows with this
+    /// reason when the other end has gone or has had half a second to read.
+    #[napi(catch_unwind)]
+    pub fn refuse(&self, connection_id: f64, data: &[u8], reason: String) -> Result<()> {
+        let id = whole("connectionId", connection_id, 0, u32::MAX)?;
+        if let Some(running) = &self.running {
+            running.shared.refuse(id, data, reason);
+        }
+        Ok(())
+    }
+
+    /// Whether the pinned process lives and runs the very file that it ran when it was accepted. False also if that
+    /// file could not be read then, and if the connection is gone.
+    #[napi(catch_unwind)]
+    pub fn is_unchanged(&self, connection_id: f64) -> Result<bool> {
+        let id = whole("connectionId", connection_id, 0, u32::MAX)?;
+        Ok(self
+            .running
+            .as_ref()
+            .is_some_and(|running| running.shared.is_unchanged(id)))
+    }
+
     /// Sends a frame. Returns false if the connection is gone, or ends because it did not read and more than
     /// `maxQueuedBytes` would wait. Throws `INVALID_ARGUMENT` for an empty payload or one over `maxFrameBytes`.
     #[napi(catch_unwind)]
@@ -280,29 +303,4 @@ impl Drop for EndpointListener {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn limits(options: &EndpointOptions) -> Result<Limits> {
-    let size = |name, value, least, most| whole(name, value, least, most).map(|number| number as usize);
-    let handshake = whole("handshakeTimeoutMs", options.handshake_timeout_ms, 1, 3_600_000)?;
-    Ok(Limits {
-        frame: size("maxFrameBytes", options.max_frame_bytes, 1, 1 << 28)?,
-        connections: size("maxConnections", options.max_connections, 1, 1 << 16)?,
-        queued: size("maxQueuedBytes", options.max_queued_bytes, 0, 1 << 30)?,
-        handshake: Duration::from_millis(u64::from(handshake)),
-        same_namespaces: options.require_same_namespaces,
-    })
-}
-
-/// The whole number `value` between `least` and `most`.
-fn whole(name: &str, value: f64, least: u32, most: u32) -> Result<u32> {
-    if value.fract() == 0.0 && value >= f64::from(least) && value <= f64::from(most) {
-        // In range and without a fraction, so the conversion is exact.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        return Ok(value as u32);
-    }
-    Err(error(
-        Code::InvalidArgument,
-        format!("{name} must be a whole number from {least} to {most}, not {value}"),
-    ))
 }

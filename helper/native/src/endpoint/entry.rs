@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
 
+use super::admission::Refusal;
 use super::control::Credentials;
 use super::frames::{Broken, Decoder};
-use super::line::{Line, Permit, Refusal, Shared, Slot};
+use super::handshake::Greeting;
+use super::line::{Line, Permit};
 use super::peer::{self, Peer};
+use super::shared::{Shared, Slot};
 
 /// What the endpoint tells JavaScript.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ pub enum Message {
     /// A connection's last word.
     Closed(u32, String, Slot),
     /// A connection was turned away before it had a number.
-    Refused(&'static str, Credentials, Refusal),
+    Refused(Refusal),
     /// The thread ends; no connection is left.
     Failed(String),
 }
@@ -36,6 +39,8 @@ pub struct Described {
     pub same_user_namespace: bool,
     /// See [`Peer`].
     pub same_pid_namespace: bool,
+    /// See [`Peer`].
+    pub start_time: Option<u64>,
 }
 
 impl From<&Peer> for Described {
@@ -45,6 +50,7 @@ impl From<&Peer> for Described {
             executable: peer.executable.clone(),
             same_user_namespace: peer.same_user_namespace,
             same_pid_namespace: peer.same_pid_namespace,
+            start_time: peer.start_time,
         }
     }
 }
@@ -55,20 +61,20 @@ pub struct Entry {
     pub line: Arc<Line>,
     /// Its place among the connections.
     pub slot: Slot,
-    /// The pinned process.
-    pub peer: Peer,
+    /// The first frame until it was found to be the nonce; none after that.
+    pub greeting: Option<Greeting>,
     /// Bytes that are no frame yet.
     pub decoder: Decoder,
-    /// When the frame that is on its way must be complete.
+    /// When the frame that is on its way must be complete, or the end come.
     pub deadline: Option<Instant>,
-    /// Whether a frame has ever been complete.
+    /// Whether a frame for JavaScript has ever been complete.
     pub greeted: bool,
     /// JavaScript has not caught up.
     pub paused: bool,
     /// Bytes wait until the other end reads.
     pub flushing: bool,
-    /// The pinned process has ended; what it sent may still be read.
-    pub ended: bool,
+    /// The connection was refused for this reason: it waits for the other end to read that, and reads nothing.
+    pub refused: Option<String>,
     /// What epoll watches for; `None` when it does not watch.
     pub watched: Option<EventFlags>,
 }
@@ -86,11 +92,33 @@ pub enum Delivered {
 impl Entry {
     /// What epoll should watch for.
     pub fn wanted(&self) -> Option<EventFlags> {
+        if self.refused.is_some() {
+            return Some(EventFlags::RDHUP);
+        }
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, !self.paused);
         flags.set(EventFlags::OUT, self.flushing);
         // Watched for nothing it would still report a hang-up, again and again.
         (!flags.is_empty()).then_some(flags)
+    }
+
+    /// Takes what the pinned process wrote, or says why the connection must end.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        let rest = match &mut self.greeting {
+            None => bytes,
+            Some(greeting) => {
+                let nonce = self.line.nonce().ok_or("prematureFrame")?;
+                match greeting.feed(bytes, nonce).map_err(|_| "wrongNonce")? {
+                    None => return Ok(()),
+                    Some(rest) => {
+                        self.greeting = None;
+                        rest
+                    }
+                }
+            }
+        };
+        self.decoder.feed(rest);
+        Ok(())
     }
 
     /// Hands complete frames to JavaScript as far as it keeps up.

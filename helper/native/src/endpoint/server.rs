@@ -1,4 +1,4 @@
-//! The endpoint's thread: accepts, reads, flushes and ends connections. It never waits for JavaScript.
+//! The endpoint's thread: reads, flushes and ends connections. It never waits for JavaScript.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,21 +9,18 @@ use std::time::{Duration, Instant};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
 
-use super::control::{self, Credentials};
-use super::entry::{Delivered, Described, Entry, Message};
-use super::frames::{Broken, Decoder};
-use super::line::{Command, Line, Shared};
+use super::admission::Reports;
+use super::control;
+use super::entry::{Delivered, Entry, Message};
+use super::frames::Broken;
 use super::outbox::Sent;
-use super::peer::{self, Unfit};
+use super::shared::{Command, Shared};
 
 /// Bytes read at once, from one connection before the next has its turn.
 const READ: usize = 64 * 1024;
-/// Connections accepted before others have their turn.
-const ACCEPTS: usize = 16;
-/// Without descriptors left there is no accepting; this long later there may be.
-const RECOVERY: Duration = Duration::from_millis(100);
+/// Time to read why one was refused; what is not read by then is lost.
+const LINGER: Duration = Duration::from_millis(500);
 const EVENTS: usize = 64;
 
 const WAKE: u64 = 0;
@@ -31,22 +28,27 @@ const LISTENER: u64 = 1;
 
 /// The thread's state.
 pub struct Server<Emit: Fn(Message) -> bool> {
-    shared: Arc<Shared>,
-    listener: OwnedFd,
-    epoll: OwnedFd,
-    emit: Emit,
-    entries: HashMap<u32, Entry>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) listener: OwnedFd,
+    pub(super) epoll: OwnedFd,
+    pub(super) emit: Emit,
+    pub(super) entries: HashMap<u32, Entry>,
     buffer: Vec<u8>,
-    last: u32,
+    pub(super) last: u32,
+    pub(super) reports: Reports,
+    /// No connection has a deadline before this; there may be none at it either.
+    soonest: Option<Instant>,
     /// Set while accepting rests for want of descriptors.
-    accept_again: Option<Instant>,
+    pub(super) accept_again: Option<Instant>,
 }
 
-fn line_token(id: u32) -> EventData {
+/// What epoll says of a connection.
+pub(super) fn line_token(id: u32) -> EventData {
     EventData::new_u64(u64::from(id) << 2 | 2)
 }
 
-fn process_token(id: u32) -> EventData {
+/// What epoll says of a connection's process.
+pub(super) fn process_token(id: u32) -> EventData {
     EventData::new_u64(u64::from(id) << 2 | 3)
 }
 
@@ -64,6 +66,8 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
             entries: HashMap::new(),
             buffer: vec![0; READ],
             last: 0,
+            reports: Reports::new(Instant::now()),
+            soonest: None,
             accept_again: None,
         })
     }
@@ -107,73 +111,19 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.entries
-            .values()
-            .filter_map(|entry| entry.deadline)
-            .chain(self.accept_again)
+        [self.soonest, self.accept_again, self.reports.due()]
+            .into_iter()
+            .flatten()
             .min()
     }
 
-    fn accept(&mut self) -> io::Result<()> {
-        for _ in 0..ACCEPTS {
-            match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) => self.admit(socket),
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    epoll::delete(&self.epoll, &self.listener)?;
-                    self.accept_again = Some(Instant::now() + RECOVERY);
-                    return Ok(());
-                }
-                Err(cause) => return Err(cause.into()),
-            }
-        }
-        Ok(())
+    /// Remembers a deadline.
+    pub(super) fn expect(&mut self, deadline: Option<Instant>) {
+        self.soonest = [self.soonest, deadline].into_iter().flatten().min();
     }
 
-    fn admit(&mut self, socket: OwnedFd) {
-        let Some(slot) = self.shared.take_slot() else {
-            if let Ok(credentials) = control::peer_credentials(socket.as_fd()) {
-                self.refuse("tooManyConnections", credentials);
-            }
-            return;
-        };
-        let peer = match peer::identify(socket.as_fd()) {
-            Ok(peer) => peer,
-            Err((Unfit::Gone, credentials)) => return self.refuse("peerGone", credentials),
-            Err((Unfit::Hidden, credentials)) => return self.refuse("foreignNamespace", credentials),
-        };
-        if self.shared.limits.same_namespaces && !(peer.same_user_namespace && peer.same_pid_namespace) {
-            return self.refuse("foreignNamespace", peer.credentials);
-        }
-        let id = self.free_id();
-        let line = Line::new(id, socket, self.shared.limits.queued);
-        let described = Box::new(Described::from(&peer));
-        let mut entry = Entry {
-            line: Arc::clone(&line),
-            slot,
-            peer,
-            decoder: Decoder::new(self.shared.limits.frame),
-            deadline: Some(Instant::now() + self.shared.limits.handshake),
-            greeted: false,
-            paused: false,
-            flushing: false,
-            ended: false,
-            watched: Some(EventFlags::IN),
-        };
-        let watched = epoll::add(&self.epoll, &line.socket, line_token(id), EventFlags::IN)
-            .and_then(|()| epoll::add(&self.epoll, &entry.peer.pidfd, process_token(id), EventFlags::IN));
-        if watched.is_err() {
-            entry.line.shut();
-            return self.refuse("peerGone", entry.peer.credentials);
-        }
-        entry.watched = Some(EventFlags::IN);
-        self.entries.insert(id, entry);
-        self.shared.add(line);
-        (self.emit)(Message::Connection(id, described));
-    }
-
-    fn free_id(&mut self) -> u32 {
+    /// A number that no open connection has.
+    pub(super) fn free_id(&mut self) -> u32 {
         loop {
             self.last = self.last.wrapping_add(1).max(1);
             if !self.entries.contains_key(&self.last) {
@@ -182,14 +132,11 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         }
     }
 
-    fn refuse(&self, reason: &'static str, credentials: Credentials) {
-        if let Some(refusal) = self.shared.take_refusal() {
-            (self.emit)(Message::Refused(reason, credentials, refusal));
-        }
-    }
-
     /// A connection can be read or written, or is broken.
     fn ready(&mut self, id: u32, flags: EventFlags) {
+        if self.end_refused(id) {
+            return;
+        }
         if flags.contains(EventFlags::OUT) {
             self.flush(id);
         }
@@ -198,13 +145,20 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         }
     }
 
+    /// What a process wrote before it ended is not worth waiting for: by the time it is read, nobody can say any
+    /// more what the writer was.
     fn process_ended(&mut self, id: u32) {
-        let Some(entry) = self.entries.get_mut(&id) else {
-            return;
-        };
-        entry.ended = true;
-        let _ = epoll::delete(&self.epoll, &entry.peer.pidfd);
-        self.read(id);
+        if !self.end_refused(id) {
+            self.close(id, "peerExited");
+        }
+    }
+
+    /// Ends a connection that waited only for its refusal to be read.
+    fn end_refused(&mut self, id: u32) -> bool {
+        let reason = self.entries.get_mut(&id).and_then(|entry| entry.refused.take());
+        let Some(reason) = reason else { return false };
+        self.close(id, &reason);
+        true
     }
 
     fn flush(&mut self, id: u32) {
@@ -219,43 +173,48 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         self.watch(id);
     }
 
-    /// Reads and delivers once; of a process that has ended, everything that is left.
+    /// Reads and delivers once.
     fn read(&mut self, id: u32) {
-        loop {
-            let Some(entry) = self.entries.get_mut(&id) else {
-                return;
-            };
-            if entry.paused || entry.line.is_closing() {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        if entry.paused || entry.line.is_closing() {
+            return self.watch(id);
+        }
+        let received = match control::receive(entry.line.socket.as_fd(), &mut self.buffer) {
+            Ok(received) => received,
+            Err(cause)
+                if matches!(
+                    cause.kind(),
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                ) =>
+            {
                 return self.watch(id);
             }
-            let received = match control::receive(entry.line.socket.as_fd(), &mut self.buffer) {
-                Ok(received) => received,
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock && entry.ended => {
-                    // Whoever still holds the other end is not who connected.
-                    return self.close(id, "peerExited");
-                }
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return self.watch(id),
-                Err(_) => return self.close(id, "peerClosed"),
-            };
-            if received.descriptors {
-                return self.close(id, "unexpectedDescriptors");
-            }
-            if received.length == 0 {
-                return self.close(id, "peerClosed");
-            }
-            let pinned = entry.peer.credentials;
-            if !received
-                .sender
-                .is_some_and(|sender| sender.pid == pinned.pid && sender.uid == pinned.uid)
-            {
-                return self.close(id, "senderMismatch");
-            }
-            entry.decoder.feed(&self.buffer[..received.length]);
-            self.deliver(id);
-            if !self.entries.get(&id).is_some_and(|entry| entry.ended) {
-                return;
-            }
+            Err(_) => return self.close(id, "peerClosed"),
+        };
+        if received.descriptors {
+            return self.close(id, "unexpectedDescriptors");
+        }
+        if received.length == 0 {
+            return self.close(id, "peerClosed");
+        }
+        let pinned = entry.line.peer.credentials;
+        if !received
+            .sender
+            .is_some_and(|sender| sender.pid == pinned.pid && sender.uid == pinned.uid)
+        {
+            return self.close(id, "senderMismatch");
+        }
+        // The number is the pinned process's for as long as that lives. Since it lives now, after the read, whoever
+        // wrote under it before was no other: a number used again cannot pass, and `SCM_PIDFD` (a descriptor made
+        // and closed for every read, since Linux 6.5) could say nothing more.
+        if entry.line.peer.has_ended() {
+            return self.close(id, "peerExited");
+        }
+        match entry.take(&self.buffer[..received.length]) {
+            Ok(()) => self.deliver(id),
+            Err(reason) => self.close(id, reason),
         }
     }
 
@@ -263,8 +222,13 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        match entry.deliver(&self.shared, &self.emit, self.shared.limits.handshake) {
-            Delivered::Everything | Delivered::Paused => self.watch(id),
+        let delivered = entry.deliver(&self.shared, &self.emit, self.shared.limits.handshake);
+        let deadline = entry.deadline;
+        match delivered {
+            Delivered::Everything | Delivered::Paused => {
+                self.expect(deadline);
+                self.watch(id);
+            }
             Delivered::Broken(Broken::Empty) => self.close(id, "emptyFrame"),
             Delivered::Broken(Broken::TooLarge) => self.close(id, "frameTooLarge"),
         }
@@ -296,17 +260,14 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         for command in self.shared.take_commands() {
             match command {
                 Command::Close(id, reason) => self.close(id, &reason),
+                Command::Refuse(id, reason) => self.linger(id, reason),
                 Command::Flush(id) => self.flush(id),
                 Command::Resume(id) => {
                     let Some(entry) = self.entries.get_mut(&id) else {
                         continue;
                     };
                     entry.paused = false;
-                    let ended = entry.ended;
                     self.deliver(id);
-                    if ended {
-                        self.read(id);
-                    }
                 }
                 Command::Stop => {
                     self.close_all("stopped");
@@ -328,22 +289,43 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
                 EventFlags::IN,
             )?;
         }
+        if let Some(refusal) = self.reports.take(now) {
+            (self.emit)(Message::Refused(refusal));
+        }
+        if self.soonest.is_none_or(|at| at > now) {
+            return Ok(());
+        }
         let late = self
             .entries
             .iter()
             .filter(|(_, entry)| entry.deadline.is_some_and(|at| at <= now));
         let late: Vec<(u32, bool)> = late.map(|(id, entry)| (*id, entry.greeted)).collect();
         for (id, greeted) in late {
-            self.close(
-                id,
-                if greeted {
+            if !self.end_refused(id) {
+                let reason = if greeted {
                     "frameTimeout"
                 } else {
                     "handshakeTimeout"
-                },
-            );
+                };
+                self.close(id, reason);
+            }
         }
+        self.soonest = self.entries.values().filter_map(|entry| entry.deadline).min();
         Ok(())
+    }
+
+    /// Leaves a connection open for a moment so that its refusal is read. Closed at once with something unread, the
+    /// other end could get a reset instead.
+    fn linger(&mut self, id: u32, reason: String) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        entry.line.finish();
+        entry.refused = Some(reason);
+        entry.deadline = Some(Instant::now() + LINGER);
+        let deadline = entry.deadline;
+        self.expect(deadline);
+        self.watch(id);
     }
 
     fn close(&mut self, id: u32, reason: &str) {
@@ -354,6 +336,8 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         if entry.watched.is_some() {
             let _ = epoll::delete(&self.epoll, &entry.line.socket);
         }
+        // Likewise for as long as frames of it wait for JavaScript.
+        let _ = epoll::delete(&self.epoll, &entry.line.peer.pidfd);
         entry.line.shut();
         self.shared.remove(id);
         (self.emit)(Message::Closed(id, reason.to_owned(), entry.slot));
