@@ -23,6 +23,10 @@ pub enum Code {
     KeyUnavailable,
     /// A key file is not a regular file of 32 bytes that only its owner can read.
     KeyRefused,
+    /// A sealed secret does not open: another key or name, damage, or never sealed.
+    SecretUnreadable,
+    /// A program that should seal or unseal a key failed, or a secret could not be sealed.
+    SealFailed,
     /// The object was stopped or closed.
     Stopped,
     /// The WireGuard engine refused, or the runtime could not start.
@@ -41,6 +45,8 @@ impl AsRef<str> for Code {
             Self::SocketFailed => "SOCKET_FAILED",
             Self::KeyUnavailable => "KEY_UNAVAILABLE",
             Self::KeyRefused => "KEY_REFUSED",
+            Self::SecretUnreadable => "SECRET_UNREADABLE",
+            Self::SealFailed => "SEAL_FAILED",
             Self::Stopped => "STOPPED",
             Self::Failed => "FAILED",
         }

@@ -11,6 +11,7 @@ mod endpoint;
 mod error;
 mod flow;
 mod ip;
+mod keychain;
 mod netlink;
 mod process;
 mod runtime;

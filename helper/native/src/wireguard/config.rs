@@ -11,14 +11,16 @@ use napi_derive::napi;
 
 use super::keyfile::{self, KEY_LENGTH, Key};
 use crate::error::{Code, Result, error};
+use crate::keychain::Vault;
 
 /// Smallest MTU that IPv4 allows (RFC 791), in bytes.
 const MTU_MIN: u32 = 68;
 /// Largest MTU of a TUN interface, in bytes.
 const MTU_MAX: u32 = 65_535;
 
-/// A WireGuard device. Keys are named by files, never given: a key file holds exactly 32 raw bytes, is a
-/// regular file (no link), belongs to the effective user and grants nothing to group or others.
+/// A WireGuard device. Keys are named by files, never given: a key file is a regular file (no link), belongs to
+/// the effective user and grants nothing to group or others. Without a vault it holds exactly 32 raw bytes, with
+/// one what the vault sealed for `secret/` and the file's name.
 #[napi(object, object_to_js = false)]
 pub struct WireGuardDeviceConfig {
     /// Path of the private key's file.
@@ -75,15 +77,15 @@ pub struct Peer {
 }
 
 impl Config {
-    /// Checks `raw` and reads its key files.
-    pub fn read(raw: &WireGuardDeviceConfig) -> Result<Self> {
+    /// Checks `raw` and reads its key files, opening them with the vault if there is one.
+    pub fn read(raw: &WireGuardDeviceConfig, vault: Option<&Vault>) -> Result<Self> {
         if !(MTU_MIN..=MTU_MAX).contains(&raw.mtu) {
             return Err(invalid(format!("mtu is {MTU_MIN} to {MTU_MAX}, not {}", raw.mtu)));
         }
         let mut seen = HashSet::new();
         let mut peers = Vec::with_capacity(raw.peers.len());
         for peer in &raw.peers {
-            let peer = Peer::read(peer)?;
+            let peer = Peer::read(peer, vault)?;
             if !seen.insert(peer.public_key) {
                 return Err(invalid(format!(
                     "two peers have the public key {}",
@@ -93,7 +95,7 @@ impl Config {
             peers.push(peer);
         }
         Ok(Self {
-            private_key: keyfile::read(Path::new(&raw.private_key_file))?,
+            private_key: keyfile::read(Path::new(&raw.private_key_file), vault)?,
             listen_port: raw
                 .listen_port
                 .map(|port| short(port, "listenPort"))
@@ -106,13 +108,13 @@ impl Config {
 }
 
 impl Peer {
-    fn read(raw: &WireGuardPeerConfig) -> Result<Self> {
+    fn read(raw: &WireGuardPeerConfig, vault: Option<&Vault>) -> Result<Self> {
         Ok(Self {
             public_key: decode_key(&raw.public_key)?,
             preshared_key: raw
                 .preshared_key_file
                 .as_deref()
-                .map(|path| keyfile::read(Path::new(path)))
+                .map(|path| keyfile::read(Path::new(path), vault))
                 .transpose()?,
             allowed_ips: raw
                 .allowed_ips

@@ -9,16 +9,23 @@ use gotatun::x25519::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Result, error, system_error};
+use crate::keychain::{self, Vault};
 
 /// Length of every WireGuard key, in bytes.
 pub const KEY_LENGTH: usize = 32;
 
+/// Length of a sealed key's file, in bytes.
+const SEALED_LENGTH: usize = KEY_LENGTH + keychain::OVERHEAD;
+
 /// A key in memory that is wiped when dropped.
 pub type Key = Zeroizing<[u8; KEY_LENGTH]>;
 
-/// Reads a key: exactly 32 raw bytes in a regular file of the effective user that nobody else may touch.
-/// Symbolic links are not followed.
-pub fn read(path: &Path) -> Result<Key> {
+/// Reads a key in a regular file of the effective user that nobody else may touch. Symbolic links are not
+/// followed.
+///
+/// Without a vault the file holds exactly 32 raw bytes. With one it holds a key that the vault sealed for
+/// `secret/` and the file's name; raw bytes are then refused, so that nobody can put a key of theirs in place.
+pub fn read(path: &Path, vault: Option<&Vault>) -> Result<Key> {
     let tried = || format!("cannot read key file {}", path.display());
     let mut file = OpenOptions::new()
         .read(true)
@@ -52,16 +59,35 @@ pub fn read(path: &Path) -> Result<Key> {
             ),
         ));
     }
-    if facts.len() != KEY_LENGTH as u64 {
-        return Err(refused(
-            path,
-            &format!("holds {} bytes instead of {KEY_LENGTH}", facts.len()),
-        ));
-    }
-    let mut key = Key::default();
-    file.read_exact(key.as_mut())
-        .map_err(|cause| system_error(Code::KeyUnavailable, &tried(), &cause))?;
-    Ok(key)
+    let unreadable = |cause: io::Error| system_error(Code::KeyUnavailable, &tried(), &cause);
+    let Some(vault) = vault else {
+        if facts.len() != KEY_LENGTH as u64 {
+            return Err(refused(
+                path,
+                &format!("holds {} bytes instead of {KEY_LENGTH}", facts.len()),
+            ));
+        }
+        let mut key = Key::default();
+        file.read_exact(key.as_mut()).map_err(unreadable)?;
+        return Ok(key);
+    };
+    // A raw key that lies where a sealed one should is wiped like any other.
+    let mut sealed = Zeroizing::new(Vec::with_capacity(SEALED_LENGTH + 1));
+    file.take(SEALED_LENGTH as u64 + 1)
+        .read_to_end(&mut sealed)
+        .map_err(unreadable)?;
+    let name = path
+        .file_name()
+        .map_or_else(Default::default, |name| name.to_string_lossy());
+    let plain = vault.open_secret(&format!("secret/{name}"), &sealed)?;
+    <[u8; KEY_LENGTH]>::try_from(plain.as_slice())
+        .map(Key::new)
+        .map_err(|_| {
+            refused(
+                path,
+                &format!("holds a sealed secret that is no key of {KEY_LENGTH} bytes"),
+            )
+        })
 }
 
 /// Creates `path` with a new private key, mode 0600. An existing file is left alone.
@@ -159,12 +185,12 @@ mod tests {
         generate(&path).expect("a new key");
         let facts = fs::metadata(&path).expect("the file");
         assert_eq!(facts.mode() & 0o7777, 0o600);
-        let key = read(&path).expect("the same key");
+        let key = read(&path, None).expect("the same key");
         assert_eq!(key[0] & 7, 0);
         assert_eq!(key[31] & 0b1100_0000, 0b0100_0000);
         let again = generate(&path).expect_err("an existing file is left alone");
         assert_eq!(again.status, Code::KeyUnavailable);
-        assert_eq!(*read(&path).expect("unchanged"), *key);
+        assert_eq!(*read(&path, None).expect("unchanged"), *key);
     }
 
     #[test]
@@ -190,12 +216,12 @@ mod tests {
         let scratch = Scratch::new();
         for mode in [0o640, 0o604, 0o660, 0o610, 0o601, 0o700 | 0o4] {
             assert_eq!(
-                code(read(&scratch.file(&[7; 32], mode))),
+                code(read(&scratch.file(&[7; 32], mode), None)),
                 Code::KeyRefused,
                 "{mode:o}"
             );
         }
-        assert!(read(&scratch.file(&[7; 32], 0o400)).is_ok());
+        assert!(read(&scratch.file(&[7; 32], 0o400), None).is_ok());
     }
 
     #[test]
@@ -203,11 +229,47 @@ mod tests {
         let scratch = Scratch::new();
         for length in [0usize, 31, 33, 44] {
             assert_eq!(
-                code(read(&scratch.file(&vec![7; length], 0o600))),
+                code(read(&scratch.file(&vec![7; length], 0o600), None)),
                 Code::KeyRefused,
                 "{length}"
             );
         }
+    }
+
+    #[test]
+    fn opens_a_key_that_was_sealed_for_its_file_and_no_other() {
+        let vault = Vault::generate().expect("a vault");
+        let other = Vault::generate().expect("another vault");
+        let scratch = Scratch::new();
+        let seal = |vault: &Vault, name: &str, plain: &[u8]| {
+            vault
+                .seal(name.into(), plain.to_vec().into())
+                .expect("sealed")
+                .to_vec()
+        };
+        let read = |content: &[u8]| read(&scratch.file(content, 0o600), Some(&vault));
+        assert_eq!(
+            *read(&seal(&vault, "secret/key", &[7; 32])).expect("the key"),
+            [7; 32]
+        );
+        let unreadable = [
+            seal(&vault, "secret/other", &[7; 32]),
+            seal(&other, "secret/key", &[7; 32]),
+            [seal(&vault, "secret/key", &[7; 32]), vec![0]].concat(),
+            vec![7; 32],
+            Vec::new(),
+        ];
+        for content in unreadable {
+            assert_eq!(code(read(&content)), Code::SecretUnreadable, "{content:?}");
+        }
+        for length in [31, 33] {
+            let sealed = seal(&vault, "secret/key", &vec![7; length]);
+            assert_eq!(code(read(&sealed)), Code::KeyRefused, "{length}");
+        }
+        let sealed = scratch.file(&seal(&vault, "secret/key", &[7; 32]), 0o600);
+        assert_eq!(code(super::read(&sealed, None)), Code::KeyRefused);
+        fs::set_permissions(&sealed, fs::Permissions::from_mode(0o640)).expect("its mode");
+        assert_eq!(code(super::read(&sealed, Some(&vault))), Code::KeyRefused);
     }
 
     #[test]
@@ -216,18 +278,18 @@ mod tests {
         let target = scratch.file(&[7; 32], 0o600);
         let link = scratch.0.join("link");
         symlink(&target, &link).expect("a link");
-        assert_eq!(code(read(&link)), Code::KeyRefused);
-        assert_eq!(code(read(&scratch.0)), Code::KeyRefused);
+        assert_eq!(code(read(&link, None)), Code::KeyRefused);
+        assert_eq!(code(read(&scratch.0, None)), Code::KeyRefused);
         let fifo =
             std::ffi::CString::new(scratch.0.join("fifo").to_string_lossy().as_bytes()).expect("a path");
         // SAFETY: the path is NUL-terminated.
         assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
-        assert_eq!(code(read(&scratch.0.join("fifo"))), Code::KeyRefused);
+        assert_eq!(code(read(&scratch.0.join("fifo"), None)), Code::KeyRefused);
     }
 
     #[test]
     fn says_when_there_is_none() {
         let scratch = Scratch::new();
-        assert_eq!(code(read(&scratch.0.join("none"))), Code::KeyUnavailable);
+        assert_eq!(code(read(&scratch.0.join("none"), None)), Code::KeyUnavailable);
     }
 }

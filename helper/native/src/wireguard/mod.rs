@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::Status;
-use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::{ClassInstance, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi_derive::napi;
 use tokio::task::JoinHandle;
@@ -25,6 +25,7 @@ use self::engine::{Engine, Surroundings};
 use self::gotatun::Gotatun;
 use self::watch::{Event, Tracker, Witness, unix_milliseconds, watch};
 use crate::error::{Code, Error, Result, error, system_error};
+use crate::keychain::Vault;
 use crate::runtime::Lease;
 use crate::tun::Tun;
 
@@ -93,7 +94,7 @@ pub struct WireGuardPeerStatistics {
 /// A WireGuard device on a TUN interface. It works on threads of its own from `start` to `stop`.
 ///
 /// Functions throw errors with the codes `INVALID_ARGUMENT`, `KEY_UNAVAILABLE`, `KEY_REFUSED`, `TUN_BUSY`,
-/// `TUN_FAILED`, `PORT_IN_USE`, `SOCKET_FAILED`, `STOPPED` and `FAILED`.
+/// `TUN_FAILED`, `PORT_IN_USE`, `SOCKET_FAILED`, `SECRET_UNREADABLE`, `STOPPED` and `FAILED`.
 #[napi]
 pub struct WireGuardDevice {
     running: Option<Running>,
@@ -116,7 +117,7 @@ struct Running {
 impl WireGuardDevice {
     /// Starts carrying packets between `tun` and the peers, and begins a handshake with every peer that has an
     /// endpoint. `onEvent` is called from the event loop, never after `stop`, and does not keep the
-    /// process alive.
+    /// process alive. With a vault the key files are what it sealed.
     #[napi(factory, catch_unwind)]
     pub fn start(
         tun: &Tun,
@@ -125,8 +126,9 @@ impl WireGuardDevice {
             WireGuardEvent,
             UnknownReturnValue,
         >,
+        #[napi(ts_arg_type = "Vault | null")] vault: Option<ClassInstance<Vault>>,
     ) -> Result<Self> {
-        let config = Config::read(&config)?;
+        let config = Config::read(&config, vault.as_deref())?;
         let device = Arc::clone(tun.device()?);
         let claim = device.claim()?;
         let events = Arc::new(events(&on_event)?);
@@ -187,9 +189,13 @@ impl WireGuardDevice {
     /// go on, unless the private key changed. New peers with an endpoint are contacted at once. `mtu` only
     /// counts at the start.
     #[napi(catch_unwind)]
-    pub fn configure(&mut self, config: WireGuardDeviceConfig) -> Result<()> {
+    pub fn configure(
+        &mut self,
+        config: WireGuardDeviceConfig,
+        #[napi(ts_arg_type = "Vault | null")] vault: Option<ClassInstance<Vault>>,
+    ) -> Result<()> {
         let running = self.running()?;
-        let config = Config::read(&config)?;
+        let config = Config::read(&config, vault.as_deref())?;
         let peers: Vec<_> = config
             .peers
             .iter()
@@ -331,7 +337,7 @@ impl Running {
 /// The public key, in base64, of the private key in a file. Throws `KEY_UNAVAILABLE` or `KEY_REFUSED`.
 #[napi(catch_unwind)]
 pub fn public_key_of(private_key_file: String) -> Result<String> {
-    let secret = keyfile::read(Path::new(&private_key_file))?;
+    let secret = keyfile::read(Path::new(&private_key_file), None)?;
     Ok(encode_key(keyfile::public_key(&secret).as_bytes()))
 }
 
