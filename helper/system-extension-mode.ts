@@ -7,8 +7,11 @@ import {
 } from '@sallyport/shared/manifest/manifest.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
+import { PolkitAuthority } from './authority/polkit-authority.ts';
 import { ConfigurationStore } from './configurations/configuration-store.ts';
+import type { Authority } from './endpoint/authority.ts';
 import { EndpointServer } from './endpoint/endpoint-server.ts';
+import { LinuxExecutableFiles } from './endpoint/executable-files.ts';
 import { makeHandlers } from './endpoint/handlers.ts';
 import { listenNatively } from './endpoint/native-listener.ts';
 import { sessionObserver } from './endpoint/session-observer.ts';
@@ -17,7 +20,8 @@ import { ensurePrivateDirectory } from './files/private-directory.ts';
 import { LeakWatch } from './host/leak-watch.ts';
 import { NativeVirtualInterfaces } from './host/native-virtual-interface.ts';
 import { ProviderRegistry } from './host/provider-registry.ts';
-import { FileSecretStore } from './keychain/secret-store.ts';
+import { SystemdCredentials } from './keychain/key-sealer.ts';
+import { Keychain } from './keychain/keychain.ts';
 import type { Logger } from './log/logger.ts';
 import { openNetwork } from './network/open-network.ts';
 import { NativePathSource } from './path/native-path-source.ts';
@@ -35,7 +39,9 @@ export interface SystemExtensionOptions {
   readonly endpoint?: string;
   /** State directory; the manifest's place unless told. */
   readonly state?: string;
-  /** Uids, besides root, that may do everything (until polkit decides). */
+  /** Who decides for everybody but root. */
+  readonly authority?: Authority;
+  /** Uids, besides root, that may do everything where no authority decides. */
   readonly administrators?: readonly number[];
   /** Private namespaces around this process, no checks of executables (contract A10). */
   readonly developerMode?: boolean;
@@ -66,10 +72,14 @@ export async function startSystemExtensionMode(
   const startedAt = Date.now();
   await ensurePrivateDirectory(state);
 
-  const secrets = await FileSecretStore.open(join(state, 'secrets'));
+  const keychain = await Keychain.open(join(state, 'secrets'), {
+    log: logger.child('keychain'),
+    // Developer mode leaves nothing on the machine, and systemd-creds would make its host key there.
+    sealer: developerMode ? null : await SystemdCredentials.find(),
+  });
   const configurations = await ConfigurationStore.open(
     join(state, 'configurations'),
-    secrets,
+    keychain.secrets,
     logger.child('configurations'),
   );
   const ends = await FileEndStore.open(join(state, 'ends.json'), logger.child('sessions'));
@@ -96,8 +106,6 @@ export async function startSystemExtensionMode(
   const subscriptions = new Subscriptions((connection, name, params) => {
     server.notify(connection, name, params);
   });
-  const isTold = (connection: number): boolean => server.roleOf(connection) !== 'observer';
-
   const sessions: SessionManager = new SessionManager({
     configurations,
     ends,
@@ -105,15 +113,20 @@ export async function startSystemExtensionMode(
     deadlines: valid.deadlines,
     host: {
       registry,
-      secrets,
-      interfaces: new NativeVirtualInterfaces(),
+      secrets: keychain.secrets,
+      items: keychain.items,
+      interfaces: new NativeVirtualInterfaces(keychain),
       leaks: new LeakWatch(),
       path: () => monitor.path,
       resolveHost,
     },
     network: (id) => network.share(id),
     interfaceName: (id) => interfaceName(valid.identifier, id),
-    observer: sessionObserver(subscriptions, isTold),
+    observer: sessionObserver({
+      subscriptions,
+      configuration: (id) => configurations.get(id),
+      viewer: (connection) => server.viewer(connection),
+    }),
   });
 
   onPathChanged = (path) => {
@@ -121,14 +134,22 @@ export async function startSystemExtensionMode(
     sessions.pathChanged(path);
   };
 
+  // Developer mode asks nobody, and must not reach for the machine's bus.
+  const polkit =
+    developerMode || options.authority !== undefined || (options.administrators ?? []).length > 0
+      ? null
+      : new PolkitAuthority(logger.child('polkit'));
+  const authority = options.authority ?? polkit ?? listedAuthority(options.administrators ?? []);
   const followers = new Map<number, () => void>();
   const server: EndpointServer = new EndpointServer({
     log: logger.child('endpoint'),
     requirement: {
-      executables: valid.clientRequirement.executables.map(({ path }) => path),
-      administrators: options.administrators ?? [],
-      developerMode,
+      executables: valid.clientRequirement.executables,
+      developerUid: developerMode ? (process.getuid?.() ?? null) : null,
     },
+    files: new LinuxExecutableFiles(),
+    authority,
+    extensionIdentifier: valid.identifier,
     handlers: makeHandlers({
       manifest: valid,
       developerMode,
@@ -148,12 +169,7 @@ export async function startSystemExtensionMode(
       followers.delete(connection);
     },
   });
-  server.start((onEvent) =>
-    listenNatively(
-      { path: endpoint, developerMode, maximumFrameBytes, log: logger.child('endpoint') },
-      onEvent,
-    ),
-  );
+  server.start((onEvent) => listenNatively({ path: endpoint, developerMode, maximumFrameBytes }, onEvent));
   logger.log('notice', 'main', `${valid.name} ${valid.version} answers at ${endpoint}.`, {
     fields: { identifier: valid.identifier, pid: process.pid, developerMode },
   });
@@ -173,8 +189,16 @@ export async function startSystemExtensionMode(
       await sessions.stopAll('none');
       await ends.flushed();
       server.stop();
+      polkit?.stop();
       await network.close();
+      configurations.pending.stop();
+      keychain.close();
       logger.log('notice', 'main', `${valid.name} stopped.`);
     },
   };
+}
+
+/** Says yes to the uids that whoever starts the helper names, and knows nobody else. */
+function listedAuthority(uids: readonly number[]): Authority {
+  return { check: ({ subject }) => Promise.resolve(uids.includes(subject.uid) ? 'yes' : 'absent') };
 }

@@ -1,37 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { roleFor, roles } from '@sallyport/shared/protocol/authorization.ts';
+import { roleFor } from '@sallyport/shared/protocol/authorization.ts';
 import { methodNames } from '@sallyport/shared/protocol/methods.ts';
-import { authorize } from './authorization.ts';
+import { accessDenied, type Denial } from './authorization.ts';
 
-const matrix = methodNames.flatMap((method) =>
-  roles.map((role) => {
-    const needed = roleFor(method);
-    const may =
-      role === needed || role === 'administrator' || (role === 'container' && needed === 'observer');
-    return { method, role, may };
-  }),
-);
+const denials: readonly Denial[] = ['no', 'challenge', 'dismissed', 'absent', 'unidentified'];
 
-describe('authorization', () => {
-  it.each(matrix)('$method as $role: $may', ({ method, role, may }) => {
-    if (may) {
-      expect(() => {
-        authorize(method, role);
-      }).not.toThrow();
-      return;
-    }
-    expect(() => {
-      authorize(method, role);
-    }).toThrow(
-      expect.objectContaining({
-        domain: 'EndpointError',
+describe('a denied call', () => {
+  it('says for each reason what to do, in a sentence of its own', () => {
+    const sentences = denials.map((reason) => {
+      const error = accessDenied('session.start', 'org.example.use', reason);
+      expect(error).toMatchObject({
         code: 'accessDenied',
-        message: expect.stringMatching(/(with sudo|command line)\.$/),
-        details: { method, role, needed: roleFor(method) },
-      }),
-    );
+        details: { method: 'session.start', action: 'org.example.use', reason },
+      });
+      expect(error.message).toMatch(/\(session\.start\).*(root|again)/);
+      return error.message;
+    });
+    expect(new Set(sentences).size).toBe(denials.length);
   });
+});
 
+describe('the table', () => {
   it('lets an observer change nothing', () => {
     const readable = methodNames.filter((method) => roleFor(method) === 'observer');
     expect(readable.sort()).toEqual(['events.subscribe', 'extension.list', 'hello']);

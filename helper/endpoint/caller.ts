@@ -1,5 +1,3 @@
-import type { Role } from '@sallyport/shared/protocol/authorization.ts';
-
 /** What the kernel says about the process at the other end of a connection. */
 export interface Peer {
   readonly pid: number;
@@ -20,55 +18,105 @@ export interface Peer {
   readonly samePidNamespace: boolean;
 }
 
+/** One program that counts as the container app. */
+export interface RequiredExecutable {
+  /** Absolute, without links. */
+  readonly path: string;
+  /** Hexadecimal digest of its content; null accepts any that root put there. */
+  readonly sha256: string | null;
+}
+
 /** Who may call; from the manifest and how the helper was started. */
 export interface CallerRequirement {
-  /** Absolute paths that count as the container app; empty accepts any executable. */
-  readonly executables: readonly string[];
-  /** Uids that may change what reroutes everyone's traffic, besides root. */
-  readonly administrators: readonly number[];
-  /** Developer mode: executables and namespaces are not looked at, and only `administrators` may call. */
-  readonly developerMode: boolean;
+  /** Empty accepts any executable. */
+  readonly executables: readonly RequiredExecutable[];
+  /** Developer mode: the one uid that may call, while executables and namespaces are not looked at; null otherwise. */
+  readonly developerUid: number | null;
 }
 
 export type CallerVerdict =
-  { readonly role: Role; readonly reason: null } | { readonly role: null; readonly reason: string };
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** Everything that the kernel says fits; the file itself has to be looked at, `judgeExecutable`. */
+  | { readonly kind: 'inspect'; readonly executable: RequiredExecutable };
+
+/** What the file at a required path is now. */
+export interface ExecutableFile {
+  /** Device and inode number, decimal. */
+  readonly device: string;
+  readonly inode: string;
+  readonly owner: number;
+  /** Permission bits with set-user-ID and set-group-ID. */
+  readonly mode: number;
+  /** Directory on the way to it that is a link, or that somebody else than root owns or can write; null if none is. */
+  readonly weakDirectory: string | null;
+  /** SHA-256 of the content in hexadecimal; null when nobody asked, or when the file changed while it was read. */
+  readonly digest: string | null;
+}
 
 const writableByOthers = 0o022;
+const setIdBits = 0o6000;
 
 /**
- * Decides from kernel facts alone what a caller may be (contract E3).
+ * Decides from kernel facts alone whether a caller may speak at all (contract E3).
  *
- * Root is administrator whatever it runs. Everyone else must run one of the required executables, which must belong
- * to root and be writable by no one else; a listed uid is then administrator, any other one observer.
+ * Root may, whatever it runs. Everyone else must run one of the required executables; what it may then do is for
+ * polkit to say.
  */
 export function verifyCaller(peer: Peer, requirement: CallerRequirement): CallerVerdict {
-  const isAdministrator = peer.uid === 0 || requirement.administrators.includes(peer.uid);
-  if (requirement.developerMode) {
-    return isAdministrator
-      ? { role: 'administrator', reason: null }
+  const { developerUid, executables } = requirement;
+  if (developerUid !== null) {
+    return peer.uid === developerUid
+      ? { kind: 'accepted' }
       : refused(`uid ${String(peer.uid)} did not start this developer-mode helper`);
   }
   if (!peer.sameUserNamespace || !peer.samePidNamespace) return refused('it runs in another namespace');
-  if (peer.uid === 0) return { role: 'administrator', reason: null };
-  if (requirement.executables.length > 0) {
-    const problem = executableProblem(peer, requirement.executables);
-    if (problem !== null) return refused(problem);
+  if (peer.uid === 0 || executables.length === 0) return { kind: 'accepted' };
+  if (peer.executable === null || peer.executableOwner === null || peer.executableMode === null) {
+    return refused('its executable cannot be read');
   }
-  return { role: isAdministrator ? 'administrator' : 'observer', reason: null };
+  if (peer.executableDeleted) return refused('its executable was deleted or replaced');
+  const executable = executables.find(({ path }) => path === peer.executable);
+  if (executable === undefined) return refused('its executable is not the container app');
+  const problem = modeProblem(peer.executableOwner, peer.executableMode);
+  return problem === null ? { kind: 'inspect', executable } : refused(problem);
 }
 
-function executableProblem(peer: Peer, executables: readonly string[]): string | null {
-  if (peer.executable === null || peer.executableOwner === null || peer.executableMode === null) {
-    return 'its executable cannot be read';
+/**
+ * Decides about the file that a caller runs.
+ *
+ * @param file what lies at the required path, null when that cannot be read
+ */
+export function judgeExecutable(
+  peer: Peer,
+  required: RequiredExecutable,
+  file: ExecutableFile | null,
+): CallerVerdict {
+  if (file === null || peer.executableDevice === null || peer.executableInode === null) {
+    return refused('its executable cannot be read');
   }
-  if (peer.executableDeleted) return 'its executable was deleted or replaced';
-  if (!executables.includes(peer.executable)) return 'its executable is not the container app';
-  if (peer.executableOwner !== 0 || (peer.executableMode & writableByOthers) !== 0) {
+  if (file.device !== peer.executableDevice || file.inode !== peer.executableInode) {
+    return refused('its executable was deleted or replaced');
+  }
+  const problem = modeProblem(file.owner, file.mode);
+  if (problem !== null) return refused(problem);
+  if (file.weakDirectory !== null) {
+    return refused(`its executable can be replaced by others than root, through ${file.weakDirectory}`);
+  }
+  if (required.sha256 !== null && file.digest !== required.sha256) {
+    return refused('the content of its executable is not that of the activated container app');
+  }
+  return { kind: 'accepted' };
+}
+
+function modeProblem(owner: number, mode: number): string | null {
+  if (owner !== 0 || (mode & writableByOthers) !== 0) {
     return 'its executable can be written by others than root';
   }
-  return null;
+  // Such a program runs with rights that are not its caller's, so that the uid says nothing.
+  return (mode & setIdBits) === 0 ? null : 'its executable changes the user or group it runs as';
 }
 
 function refused(reason: string): CallerVerdict {
-  return { role: null, reason };
+  return { kind: 'refused', reason };
 }

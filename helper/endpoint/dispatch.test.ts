@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { roleFor, roles, type Role } from '@sallyport/shared/protocol/authorization.ts';
+import { includesRole, roleFor, roles, type Role } from '@sallyport/shared/protocol/authorization.ts';
 import {
   methodNames,
   methods,
   type MethodName,
   type MethodParams,
 } from '@sallyport/shared/protocol/methods.ts';
-import { dispatch, type MethodHandlers } from './dispatch.ts';
+import { accessDenied } from './authorization.ts';
+import { dispatch, type Caller, type MethodHandlers } from './dispatch.ts';
 
 const id = '0b0e7f1c-7f66-4d5e-9a1b-5c27f0e3a001';
 
@@ -82,8 +83,12 @@ const handlers: MethodHandlers = {
 
 function send(method: string, params: unknown, role: Role = 'administrator'): Promise<unknown> {
   calls.length = 0;
-  const caller = { connection: 1, uid: 0, pid: 1, role };
-  return dispatch(handlers, method, params, caller, new AbortController().signal);
+  const authorize = (known: MethodName): Promise<Caller> => {
+    if (!includesRole(role, roleFor(known))) return Promise.reject(accessDenied(known, 'action', 'no'));
+    const mayConfigure = (): Promise<boolean> => Promise.resolve(false);
+    return Promise.resolve({ connection: 1, uid: 0, pid: 1, role, mayConfigure });
+  };
+  return dispatch(handlers, method, params, authorize, new AbortController().signal);
 }
 
 /** Every way to put something wrong in the place of one field, and every place for an unknown field. */

@@ -7,14 +7,16 @@ import {
   type MethodRequest,
   type MethodResult,
 } from '@sallyport/shared/protocol/methods.ts';
-import { authorize } from './authorization.ts';
 
-/** Who calls, as verified at the connection's start. */
+/** Who calls, and what it was found to be allowed for this call. */
 export interface Caller {
   readonly connection: number;
   readonly uid: number;
   readonly pid: number;
+  /** For `hello` and `events.subscribe` what it may do without anybody being asked; else what this method needed. */
   readonly role: Role;
+  /** Whether it may change configurations without anybody being asked; known only by asking the authority. */
+  mayConfigure(): Promise<boolean>;
 }
 
 type Handler<M extends MethodName> = (
@@ -30,15 +32,16 @@ export type MethodHandlers = { readonly [M in MethodName]: Handler<M> };
 const schemas: { readonly [M in MethodName]: { readonly params: z.ZodType<MethodRequest<M>> } } = methods;
 
 /**
- * Validates, authorizes and runs one request.
+ * Authorizes, validates and runs one request.
  *
+ * @param authorize settles with the caller once it may call the method
  * @throws {EndpointError} `unknownMethod`, `accessDenied`, `invalidParameters`; or what the handler throws
  */
 export async function dispatch(
   handlers: MethodHandlers,
   method: string,
   params: unknown,
-  caller: Caller,
+  authorize: (method: MethodName) => Promise<Caller>,
   signal: AbortSignal,
 ): Promise<unknown> {
   if (!isMethodName(method)) {
@@ -47,19 +50,20 @@ export async function dispatch(
       `The helper has no method ${JSON.stringify(method.slice(0, 100))}.`,
     );
   }
-  authorize(method, caller.role);
-  return await run(handlers, method, params, caller, signal);
+  return await run(handlers, method, params, authorize, signal);
 }
 
-function run<M extends MethodName>(
+async function run<M extends MethodName>(
   handlers: Pick<MethodHandlers, M>,
   method: M,
   params: unknown,
-  caller: Caller,
+  authorize: (method: MethodName) => Promise<Caller>,
   signal: AbortSignal,
-): unknown {
+): Promise<unknown> {
   const handler: Handler<M> = handlers[method];
-  return handler(validated(schemas[method].params, method, params), caller, signal);
+  const caller = await authorize(method);
+  signal.throwIfAborted();
+  return await handler(validated(schemas[method].params, method, params), caller, signal);
 }
 
 function validated<T>(schema: z.ZodType<T>, method: MethodName, params: unknown): T {

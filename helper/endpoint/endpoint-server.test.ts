@@ -3,6 +3,7 @@ import { ConnectionError } from '@sallyport/shared/protocol/errors.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
 import { messageToClientSchema } from '@sallyport/shared/protocol/messages.ts';
 import type { SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
+import { MemoryAuthority } from '../testing/memory-authority.ts';
 import { MemoryListener } from '../testing/memory-listener.ts';
 import type { CallerRequirement } from './caller.ts';
 import type { MethodHandlers } from './dispatch.ts';
@@ -10,10 +11,11 @@ import { EndpointServer } from './endpoint-server.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 const id = '0b0e7f1c-7f66-4d5e-9a1b-5c27f0e3a001';
-const requirement: CallerRequirement = { executables: [], administrators: [], developerMode: false };
+const requirement: CallerRequirement = { executables: [], developerUid: null };
 
 let listener: MemoryListener;
 let server: EndpointServer;
+let authority: MemoryAuthority;
 let subscriptions: Subscriptions;
 let closed: number[];
 let log: string[];
@@ -106,8 +108,12 @@ beforeEach(() => {
       })),
     }),
   };
+  authority = new MemoryAuthority();
   server = new EndpointServer({
     requirement,
+    files: { inspect: () => Promise.resolve(null) },
+    authority,
+    extensionIdentifier: 'com.example',
     handlers,
     log: (level, message) => log.push(`${level} ${message}`),
     onClosed: (connection) => {
@@ -354,10 +360,8 @@ describe('notifications', () => {
     for (const client of [subscriber, observer, stranger]) await client.hello();
     await subscriber.call('events.subscribe');
     await observer.call('events.subscribe');
-    const count = subscriptions.publish(
-      'session.displayMessage',
-      (sequence) => ({ sequence, id, text: 'Hello' }),
-      (connection) => server.roleOf(connection) !== 'observer',
+    const count = subscriptions.publish('session.displayMessage', (sequence, connection) =>
+      server.viewer(connection)?.role === 'observer' ? null : { sequence, id, text: 'Hello' },
     );
     publish(1);
     await settle();
@@ -377,7 +381,7 @@ describe('notifications', () => {
     client.close();
     await settle();
     expect(closed).toEqual([1]);
-    expect(server.roleOf(1)).toBeNull();
+    expect(server.viewer(1)).toBeNull();
     publish(1);
     await settle();
     expect(client.received).toHaveLength(received);

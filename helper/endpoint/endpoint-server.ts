@@ -1,17 +1,29 @@
 import {
+  CancellationTokenSource,
   createMessageConnection,
   ResponseError,
   type CancellationToken,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
-import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
-import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
-import type { Role } from '@sallyport/shared/protocol/authorization.ts';
-import type { NotificationName, NotificationParams } from '@sallyport/shared/protocol/methods.ts';
+import { EndpointError, isError, serializeError } from '@sallyport/shared/protocol/errors.ts';
+import { includesRole, roleFor, type Role } from '@sallyport/shared/protocol/authorization.ts';
+import type { MethodName, NotificationName, NotificationParams } from '@sallyport/shared/protocol/methods.ts';
 import type { CategoryLog } from '../log/logger.ts';
-import { verifyCaller, type CallerRequirement, type Peer } from './caller.ts';
+import type { Authority } from './authority.ts';
+import { Authorizer, ChangedProcessError, type Subject } from './authorizer.ts';
+import { judgeExecutable, verifyCaller, type CallerRequirement, type Peer } from './caller.ts';
 import { dispatch, type Caller, type MethodHandlers } from './dispatch.ts';
-import { applicationError, FrameReader, FrameWriter } from './frame-connection.ts';
+import type { ExecutableFiles } from './executable-files.ts';
+import {
+  applicationError,
+  failure,
+  FrameReader,
+  FrameWriter,
+  type FrameReceiver,
+} from './frame-connection.ts';
+import { RefusalLog } from './refusal-log.ts';
+import { RequestLimits } from './request-limits.ts';
+import type { Viewer } from './visibility.ts';
 
 /**
  * The native listener: credentials by the kernel, frames capped, queues bounded.
@@ -39,33 +51,71 @@ export interface Listener {
 export type ListenerEvent =
   | { readonly kind: 'connection'; readonly connectionId: number; readonly peer: Peer }
   | { readonly kind: 'frame'; readonly connectionId: number; readonly data: Uint8Array }
-  | { readonly kind: 'closed'; readonly connectionId: number; readonly reason: string };
+  | { readonly kind: 'closed'; readonly connectionId: number; readonly reason: string }
+  /** The listener itself turned somebody away; there never was a connection. */
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly pid: number | null;
+      readonly uid: number | null;
+      /** How many more, since the last of these, of whom nothing is said. */
+      readonly unreported: number;
+    };
 
 export interface EndpointServerOptions {
   readonly requirement: CallerRequirement;
+  readonly files: ExecutableFiles;
+  readonly authority: Authority;
+  readonly extensionIdentifier: string;
   readonly handlers: MethodHandlers;
   readonly log: CategoryLog;
   /** A client's connection ended. */
   readonly onClosed: (connection: number) => void;
+  /** Milliseconds of a clock that does not go back. */
+  readonly now?: () => number;
 }
 
 interface Client {
-  readonly caller: Caller;
+  readonly subject: Subject;
   readonly reader: FrameReader;
   readonly rpc: MessageConnection;
-  /** Requests that wait for their handler; aborted when the client goes. */
-  readonly requests: Set<AbortController>;
-  hasGreeted: boolean;
+  /** Requests that wait for their answer, by id; cancelled when the client goes. */
+  readonly requests: Map<number, CancellationTokenSource>;
+  /** What it may do without anybody being asked, as far as was found out last. */
+  role: Role;
+  /** The hello under way or past; settles with whether it succeeded. */
+  greeting: Promise<boolean> | null;
+  /** Requests in a row that were refused because there were too many. */
+  refusals: number;
 }
+
+/** Refusals in a row after which a client that goes on asking is disconnected. */
+const maximumRefusals = 256;
 
 /** Serves verified connections; the listener's events come in through `handle`. */
 export class EndpointServer {
   readonly #options: EndpointServerOptions;
   readonly #clients = new Map<number, Client>();
+  /** Connections whose executable is being looked at. */
+  readonly #unverified = new Set<number>();
+  readonly #refusals: RefusalLog;
+  readonly #limits: RequestLimits;
+  readonly #authorizer: Authorizer;
   #listener: Listener | null = null;
 
   constructor(options: EndpointServerOptions) {
+    const { log, authority, extensionIdentifier, requirement, now = () => performance.now() } = options;
     this.#options = options;
+    this.#refusals = new RefusalLog(log);
+    this.#limits = new RequestLimits(now);
+    this.#authorizer = new Authorizer({
+      authority,
+      extensionIdentifier,
+      isDeveloper: requirement.developerUid !== null,
+      log,
+      isUnchanged: (connection) => this.#listener?.isUnchanged(connection) ?? false,
+      now,
+    });
   }
 
   /** Opens the listener, whose events come after this call. */
@@ -84,20 +134,23 @@ export class EndpointServer {
     });
   }
 
-  roleOf(connection: number): Role | null {
-    return this.#clients.get(connection)?.caller.role ?? null;
+  /** For whom a connection's notifications are; null once it is gone. */
+  viewer(connection: number): Viewer | null {
+    const client = this.#clients.get(connection);
+    return client === undefined ? null : { uid: client.subject.peer.uid, role: client.role };
   }
 
   stop(): void {
     this.#listener?.stop();
     this.#listener = null;
+    this.#unverified.clear();
     for (const id of [...this.#clients.keys()]) this.#closed(id, 'the helper stops');
   }
 
   #handle(event: ListenerEvent): void {
     switch (event.kind) {
       case 'connection':
-        this.#accept(event.connectionId, event.peer);
+        this.#verify(event.connectionId, event.peer);
         break;
       case 'frame': {
         const client = this.#clients.get(event.connectionId);
@@ -106,36 +159,99 @@ export class EndpointServer {
         break;
       }
       case 'closed':
+        this.#unverified.delete(event.connectionId);
         this.#closed(event.connectionId, event.reason);
+        break;
+      case 'refused':
+        this.#refusals.add({ ...event, executable: null });
         break;
     }
   }
 
-  #accept(id: number, peer: Peer): void {
+  /** The connection is silent until this ends; a digest may have to be made first. */
+  #verify(id: number, peer: Peer): void {
     const verdict = verifyCaller(peer, this.#options.requirement);
-    const facts = { connection: id, pid: peer.pid, uid: peer.uid, executable: peer.executable };
-    if (verdict.role === null) {
-      this.#options.log('warning', `A caller was refused: ${verdict.reason}.`, facts);
-      this.#refuse(id, verdict.reason);
-      return;
+    switch (verdict.kind) {
+      case 'accepted':
+        this.#accept(id, peer);
+        break;
+      case 'refused':
+        this.#refuse(id, peer, verdict.reason);
+        break;
+      case 'inspect': {
+        const { executable } = verdict;
+        this.#unverified.add(id);
+        void this.#options.files.inspect(executable.path, executable.sha256 !== null).then((file) => {
+          if (!this.#unverified.delete(id)) return;
+          const judged = judgeExecutable(peer, executable, file);
+          if (judged.kind === 'accepted') this.#accept(id, peer);
+          else this.#refuse(id, peer, judged.kind === 'refused' ? judged.reason : 'it was not looked at');
+        });
+        break;
+      }
     }
-    const reader = new FrameReader();
-    const writer = new FrameWriter({
-      send: (payload) => {
-        if (this.#clients.has(id)) this.#listener?.send(id, asBuffer(payload));
-      },
-      close: (reason) => {
-        this.#listener?.close(id, reason);
+  }
+
+  #accept(id: number, peer: Peer): void {
+    const requests = new Map<number, CancellationTokenSource>();
+    const send = (payload: Uint8Array): void => {
+      if (this.#clients.has(id)) this.#listener?.send(id, asBuffer(payload));
+    };
+    const reader = new FrameReader(this.#receiver(id, send));
+    const close = (reason: string): void => {
+      this.#listener?.close(id, reason);
+    };
+    const writer = new FrameWriter({ send, close }, (request) => {
+      if (requests.delete(request)) this.#limits.release(peer.uid);
+    });
+    const rpc = createMessageConnection(reader, writer, undefined, {
+      cancellationStrategy: {
+        receiver: {
+          kind: 'id',
+          createCancellationTokenSource: (request) =>
+            (typeof request === 'number' ? requests.get(request) : undefined) ??
+            new CancellationTokenSource(),
+        },
+        sender: {
+          sendCancellation: () => Promise.resolve(),
+          cleanup: () => undefined,
+        },
       },
     });
-    const rpc = createMessageConnection(reader, writer);
-    const caller: Caller = { connection: id, uid: peer.uid, pid: peer.pid, role: verdict.role };
-    const client: Client = { caller, reader, rpc, requests: new Set(), hasGreeted: false };
+    const subject: Subject = { connection: id, peer };
+    const client: Client = { subject, reader, rpc, requests, role: 'observer', greeting: null, refusals: 0 };
     this.#clients.set(id, client);
     rpc.onRequest((method, params, token) => this.#request(client, method, params, token));
     rpc.listen();
-    this.#listener?.release(id);
-    this.#options.log('info', `A client connected as ${verdict.role}.`, facts);
+    if (this.#listener?.release(id) !== true) {
+      this.#closed(id, 'its process is gone');
+      return;
+    }
+    const { pid, uid, executable } = peer;
+    this.#options.log('info', 'A client connected.', { connection: id, pid, uid, executable });
+  }
+
+  #receiver(id: number, send: (payload: Uint8Array) => void): FrameReceiver {
+    return {
+      request: (message) => {
+        const client = this.#clients.get(id);
+        if (client === undefined) return 'answered';
+        if (client.requests.has(message.id)) return { problem: 'two requests under way have the same id' };
+        const refusal = this.#limits.admit(client.subject.peer.uid, client.requests.size);
+        if (refusal === null) {
+          client.refusals = 0;
+          client.requests.set(message.id, new CancellationTokenSource());
+          return 'pass';
+        }
+        client.refusals += 1;
+        if (client.refusals > maximumRefusals) return { problem: 'it goes on asking though told to wait' };
+        send(failure(message.id, refusal));
+        return 'answered';
+      },
+      cancel: (request) => {
+        this.#clients.get(id)?.requests.get(request)?.cancel();
+      },
+    };
   }
 
   async #request(
@@ -145,17 +261,15 @@ export class EndpointServer {
     token: CancellationToken,
   ): Promise<unknown> {
     const abort = new AbortController();
-    client.requests.add(abort);
-    const subscription = token.onCancellationRequested(() => {
-      abort.abort();
-    });
+    const cancel = (): void => {
+      abort.abort(new EndpointError('requestCancelled', 'The request was cancelled by its sender.'));
+    };
+    const subscription = token.onCancellationRequested(cancel);
+    if (token.isCancellationRequested) cancel();
     try {
-      if (!client.hasGreeted && method !== 'hello') {
-        throw new EndpointError('invalidParameters', 'The first request of a connection must be hello.');
-      }
-      const result = await dispatch(this.#options.handlers, method, params, client.caller, abort.signal);
-      if (method === 'hello') client.hasGreeted = true;
-      return result;
+      return await (method === 'hello'
+        ? this.#greet(client, params, abort.signal)
+        : this.#answer(client, method, params, abort.signal));
     } catch (error) {
       const data = serializeError(error);
       if (data.number === 0) {
@@ -163,22 +277,82 @@ export class EndpointServer {
           error: error instanceof Error ? (error.stack ?? error.message) : String(error),
         });
       }
+      if (error instanceof ChangedProcessError) {
+        // In the next turn, so that its answer goes out first.
+        setImmediate(() => {
+          this.#drop(client.subject.connection, 'its process runs another program by now');
+        });
+      }
       throw new ResponseError(applicationError, data.message, data);
     } finally {
       subscription.dispose();
-      client.requests.delete(abort);
     }
   }
 
-  /** An unverified caller gets one typed error, as the answer to nothing it asked, and a closed connection (E2). */
-  #refuse(id: number, reason: string): void {
-    const error = new EndpointError('accessDenied', `The helper does not accept this program: ${reason}.`);
-    const message = {
-      jsonrpc: '2.0',
-      id: null,
-      error: { code: applicationError, message: error.message, data: serializeError(error) },
+  /** Further requests may follow `hello` before its answer; they wait for it. */
+  async #greet(client: Client, params: unknown, signal: AbortSignal): Promise<unknown> {
+    if (client.greeting !== null) {
+      throw new EndpointError('invalidParameters', 'This connection has said hello already.');
+    }
+    let settle: (greeted: boolean) => void = () => undefined;
+    client.greeting = new Promise((resolve) => {
+      settle = resolve;
+    });
+    try {
+      const answer = await this.#dispatch(client, 'hello', params, signal);
+      settle(true);
+      return answer;
+    } catch (error) {
+      client.greeting = null;
+      settle(false);
+      throw error;
+    }
+  }
+
+  async #answer(client: Client, method: string, params: unknown, signal: AbortSignal): Promise<unknown> {
+    if ((await client.greeting) !== true) {
+      throw new EndpointError('invalidParameters', 'The first request of a connection must be hello.');
+    }
+    return await this.#dispatch(client, method, params, signal);
+  }
+
+  #dispatch(client: Client, method: string, params: unknown, signal: AbortSignal): Promise<unknown> {
+    const authorize = (known: MethodName): Promise<Caller> => this.#authorize(client, known, signal);
+    return dispatch(this.#options.handlers, method, params, authorize, signal);
+  }
+
+  async #authorize(client: Client, method: MethodName, signal: AbortSignal): Promise<Caller> {
+    const { subject } = client;
+    const { connection, peer } = subject;
+    if (roleFor(method) === 'observer') {
+      // Asked anew where the role is answered or decides what the client is shown from then on.
+      if (method !== 'extension.list') client.role = await this.#authorizer.role(subject);
+    } else {
+      try {
+        await this.#authorizer.authorize(subject, method, signal);
+        if (!includesRole(client.role, 'container')) client.role = 'container';
+      } catch (error) {
+        if (roleFor(method) === 'container' && isError(error, 'EndpointError', 'accessDenied')) {
+          client.role = 'observer';
+        }
+        throw error;
+      }
+    }
+    const isRoot = peer.uid === 0 || this.#options.requirement.developerUid !== null;
+    return {
+      connection,
+      uid: peer.uid,
+      pid: peer.pid,
+      role: isRoot ? 'administrator' : roleFor(method) === 'observer' ? client.role : roleFor(method),
+      mayConfigure: () => this.#authorizer.mayConfigure(subject),
     };
-    this.#listener?.refuse(id, asBuffer(encodePayload(message)), 'refused');
+  }
+
+  /** An unverified caller gets one typed error, as the answer to nothing it asked, and a closed connection (E2). */
+  #refuse(id: number, { pid, uid, executable }: Peer, reason: string): void {
+    this.#refusals.add({ pid, uid, executable, reason });
+    const error = new EndpointError('accessDenied', `The helper does not accept this program: ${reason}.`);
+    this.#listener?.refuse(id, asBuffer(failure(null, error)), 'refused');
   }
 
   #drop(id: number, reason: string): void {
@@ -193,7 +367,12 @@ export class EndpointServer {
     const client = this.#clients.get(id);
     if (client === undefined) return;
     this.#clients.delete(id);
-    for (const request of client.requests) request.abort();
+    for (const request of client.requests.values()) {
+      request.cancel();
+      this.#limits.release(client.subject.peer.uid);
+    }
+    client.requests.clear();
+    this.#authorizer.forget(id);
     client.reader.closed();
     client.rpc.dispose();
     this.#options.onClosed(id);

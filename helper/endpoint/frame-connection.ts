@@ -10,7 +10,12 @@ import {
 import * as z from 'zod';
 import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
-import { decodePayload, encodePayload, requestMessageSchema } from '@sallyport/shared/protocol/messages.ts';
+import {
+  encodePayload,
+  requestMessageSchema,
+  type RequestMessage,
+} from '@sallyport/shared/protocol/messages.ts';
+import { decodeReceived, ForbiddenJsonError } from './received-json.ts';
 
 /** JSON-RPC's range for errors of an application; the real code is in `data`. */
 export const applicationError = -32000;
@@ -31,13 +36,32 @@ const receivedSchema = z.union([
   }),
 ]);
 
+/** What becomes of the messages of one connection before vscode-jsonrpc sees them. */
+export interface FrameReceiver {
+  /**
+   * Judges a request.
+   *
+   * @returns `pass` hands it on, `answered` means that it was refused; anything else is why the connection must end
+   */
+  request(message: RequestMessage): 'pass' | 'answered' | { readonly problem: string };
+  /** Its sender no longer wants the answer to this request, which may be unknown. */
+  cancel(id: number): void;
+}
+
 /**
  * Feeds frames to vscode-jsonrpc; its own stream reader, which has no cap, is never used.
  *
  * Every message is checked first: vscode-jsonrpc trusts the shape of what it reads and throws where that is wrong.
+ * Cancellations never reach it, since it would queue each and remember those of requests that it does not know.
  */
 export class FrameReader extends AbstractMessageReader implements MessageReader {
+  readonly #receiver: FrameReceiver;
   #callback: DataCallback | null = null;
+
+  constructor(receiver: FrameReceiver) {
+    super();
+    this.#receiver = receiver;
+  }
 
   listen(callback: DataCallback): Disposable {
     this.#callback = callback;
@@ -56,14 +80,21 @@ export class FrameReader extends AbstractMessageReader implements MessageReader 
   receive(payload: Uint8Array): string | null {
     let value: unknown;
     try {
-      value = decodePayload(payload);
-    } catch {
-      return 'a frame is not JSON in UTF-8';
+      value = decodeReceived(payload);
+    } catch (error) {
+      return error instanceof ForbiddenJsonError
+        ? `a frame is not allowed: ${error.message}`
+        : 'a frame is not JSON in UTF-8';
     }
     const message = receivedSchema.safeParse(value);
     if (!message.success) return 'a frame is not a request of this protocol';
-    this.#callback?.(message.data);
-    return null;
+    if (!('id' in message.data)) {
+      this.#receiver.cancel(message.data.params.id);
+      return null;
+    }
+    const verdict = this.#receiver.request(message.data);
+    if (verdict === 'pass') this.#callback?.(message.data);
+    return typeof verdict === 'object' ? verdict.problem : null;
   }
 
   closed(): void {
@@ -74,16 +105,20 @@ export class FrameReader extends AbstractMessageReader implements MessageReader 
 /** Sends each JSON-RPC message as one frame; an answer that is too large for one becomes an error. */
 export class FrameWriter extends AbstractMessageWriter implements MessageWriter {
   readonly #transport: FrameTransport;
+  readonly #answered: (id: number) => void;
 
-  constructor(transport: FrameTransport) {
+  /** @param answered called with the id of each request before its answer is sent */
+  constructor(transport: FrameTransport, answered: (id: number) => void) {
     super();
     this.#transport = transport;
+    this.#answered = answered;
   }
 
   /** @throws {EndpointError} `frameTooLarge`: a notification, which was not sent */
   write(message: Message): Promise<void> {
     return new Promise((resolve) => {
       const payload = encodePayload(message);
+      if (Message.isResponse(message) && typeof message.id === 'number') this.#answered(message.id);
       this.#transport.send(
         payload.byteLength > maximumFrameBytes ? tooLarge(message, payload.byteLength) : payload,
       );
@@ -96,12 +131,21 @@ export class FrameWriter extends AbstractMessageWriter implements MessageWriter 
   }
 }
 
+/** The answer to a request that failed. */
+export function failure(id: number | null, error: unknown): Uint8Array {
+  const data = serializeError(error);
+  return encodePayload({
+    jsonrpc: '2.0',
+    id,
+    error: { code: applicationError, message: data.message, data },
+  });
+}
+
 function tooLarge(message: Message, bytes: number): Uint8Array {
   const error = new EndpointError(
     'frameTooLarge',
     `The answer has ${String(bytes)} bytes; at most ${String(maximumFrameBytes)} can be sent. Ask for less.`,
   );
   if (!Message.isResponse(message)) throw error;
-  const answer = { code: applicationError, message: error.message, data: serializeError(error) };
-  return encodePayload({ jsonrpc: '2.0', id: message.id, error: answer });
+  return failure(typeof message.id === 'number' ? message.id : null, error);
 }

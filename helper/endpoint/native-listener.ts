@@ -2,7 +2,6 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
-import type { CategoryLog } from '../log/logger.ts';
 import type { EndpointEvent } from '../native/binding.d.ts';
 import { native } from '../native/load.ts';
 import type { Listener, ListenerEvent } from './endpoint-server.ts';
@@ -12,7 +11,6 @@ export interface ListenOptions {
   readonly path: string;
   readonly developerMode: boolean;
   readonly maximumFrameBytes: number;
-  readonly log: CategoryLog;
 }
 
 /**
@@ -91,21 +89,15 @@ function busyPayload(): Buffer {
 
 function receive(
   event: EndpointEvent,
-  { path, log }: ListenOptions,
+  { path }: ListenOptions,
   onEvent: (event: ListenerEvent) => void,
 ): void {
   switch (event.kind) {
     case 'connection':
     case 'frame':
     case 'closed':
-      onEvent(event);
-      break;
     case 'refused':
-      log('warning', `A caller was turned away: ${event.reason}.`, {
-        pid: event.pid,
-        uid: event.uid,
-        unreported: event.unreported,
-      });
+      onEvent(event);
       break;
     case 'failed':
       // Without an endpoint nobody can steer the helper: it ends, and its service manager starts it again.

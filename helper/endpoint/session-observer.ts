@@ -1,27 +1,40 @@
+import type { Configuration } from '@sallyport/shared/protocol/configuration.ts';
 import type { SessionObserver } from '../sessions/session-manager.ts';
 import type { Subscriptions } from './subscriptions.ts';
+import { isVisible, visibleSession, type Viewer } from './visibility.ts';
 
-/**
- * Tells every subscribed client what becomes of the sessions.
- *
- * @param isTold whether a connection's role may see what providers say
- */
-export function sessionObserver(
-  subscriptions: Subscriptions,
-  isTold: (connection: number) => boolean,
-): SessionObserver {
+export interface SessionObserverOptions {
+  readonly subscriptions: Subscriptions;
+  readonly configuration: (id: string) => Configuration | null;
+  /** Who is at the other end of a connection; null once it is gone. */
+  readonly viewer: (connection: number) => Viewer | null;
+}
+
+/** Tells every subscribed client what becomes of the sessions, as far as it may see them. */
+export function sessionObserver(options: SessionObserverOptions): SessionObserver {
+  const { subscriptions, configuration, viewer } = options;
+  const isTold = (id: string, connection: number): boolean => {
+    const stored = configuration(id);
+    const who = viewer(connection);
+    return stored !== null && who !== null && isVisible(stored, who);
+  };
   return {
     sessionChanged: (session) => {
-      subscriptions.publish('sessions.changed', (sequence) => ({ sequence, session }));
+      const stored = configuration(session.configurationId);
+      subscriptions.publish('sessions.changed', (sequence, connection) => {
+        const who = viewer(connection);
+        return who === null ? null : { sequence, session: visibleSession(session, stored, who) };
+      });
     },
     providerMessage: (id, message) => {
-      subscriptions.publish(
-        'session.providerMessage',
-        (sequence) => ({ sequence, id, message: Buffer.from(message).toString('base64') }),
-        isTold,
+      const text = Buffer.from(message).toString('base64');
+      subscriptions.publish('session.providerMessage', (sequence, connection) =>
+        isTold(id, connection) ? { sequence, id, message: text } : null,
       );
     },
     displayMessage: (id, text) =>
-      subscriptions.publish('session.displayMessage', (sequence) => ({ sequence, id, text }), isTold) > 0,
+      subscriptions.publish('session.displayMessage', (sequence, connection) =>
+        isTold(id, connection) ? { sequence, id, text } : null,
+      ) > 0,
   };
 }

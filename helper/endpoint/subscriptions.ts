@@ -41,18 +41,22 @@ export class Subscriptions {
     this.#subscribed.delete(connection);
   }
 
-  /** @returns how many clients will get it */
+  /**
+   * Numbers are given only to what a client does get, so that nobody learns from a gap what others are told.
+   *
+   * @param make what one connection is told; null tells it nothing
+   * @returns how many clients will get it
+   */
   publish<N extends Sequenced>(
     name: N,
-    make: (sequence: number) => NotificationParams<N>,
-    isFor: (connection: number) => boolean = () => true,
+    make: (sequence: number, connection: number) => NotificationParams<N> | null,
   ): number {
     let count = 0;
     for (const [connection, subscription] of this.#subscribed) {
-      if (!isFor(connection)) continue;
+      const params = make(subscription.sequence + 1, connection);
+      if (params === null) continue;
       count += 1;
       subscription.sequence += 1;
-      const params = make(subscription.sequence);
       const send = (): void => {
         this.#send(connection, name, params);
       };

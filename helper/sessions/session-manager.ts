@@ -7,7 +7,10 @@ import {
 } from '@sallyport/shared/protocol/errors.ts';
 import type { Configuration, TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
 import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
-import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
+import {
+  maximumProviderMessageBytes,
+  maximumProviderMessagesInFlight,
+} from '@sallyport/shared/protocol/limits.ts';
 import type {
   SessionEnd,
   SessionSnapshot,
@@ -24,9 +27,13 @@ import type { Logger } from '../log/logger.ts';
 import { routeClaims } from '../network/route-claims.ts';
 import { RouteClaims } from './route-claims.ts';
 import type { EndStore } from './end-store.ts';
+import { withDeadline } from './with-deadline.ts';
 import { Session } from './session.ts';
 import type { ConfigurationFacts } from './state.ts';
 import { unknownConfiguration } from '../configurations/configuration-store.ts';
+
+/** Whether somebody may use a configuration, and so stop its session. */
+export type MayUse = (configuration: Configuration) => boolean;
 
 /** What becomes of a session for the outside. */
 export interface SessionObserver {
@@ -54,6 +61,10 @@ export class SessionManager {
   readonly #options: SessionManagerOptions;
   readonly #sessions = new Map<string, Session>();
   readonly #claims = new RouteClaims();
+  /** By configuration, what whoever started it last may use. */
+  readonly #starters = new Map<string, MayUse>();
+  /** Messages that each provider instance is working on and somebody waits for. */
+  readonly #messages = new WeakMap<ProviderRun, number>();
   #lastRun = 0;
   #isStopping = false;
 
@@ -69,11 +80,12 @@ export class SessionManager {
   /**
    * Begins a session; a start of one that runs changes nothing.
    *
+   * @param mayUse whether whoever starts it may use another configuration: only those are named, and stopped for it
    * @throws {VPNError} `configurationUnknown`, `configurationDisabled`, `connectionFailed` while everything stops
    * @throws {ConnectionError} `pluginDisabled`
    * @throws {EndpointError} `sessionConflict` when others hold its routes and the client did not agree to stop them
    */
-  start(id: string, options: JsonObject | null, supersede: boolean): void {
+  start(id: string, options: JsonObject | null, supersede: boolean, mayUse: MayUse = () => true): void {
     if (this.#isStopping) {
       throw new VPNError('connectionFailed', 'The extension is stopping. Connect again once it runs.');
     }
@@ -89,8 +101,10 @@ export class SessionManager {
     if (providerClass === null) throw providerMissing(identifier);
     const expected = expectedClaims(providerClass, id, protocolConfiguration);
     const rivals = this.#rivals(id, expected);
-    const conflict = supersede ? null : this.#conflict(name, rivals);
+    const conflict = this.#conflict(name, rivals, supersede, mayUse, mayUse);
     if (conflict !== null) throw conflict;
+    // A start of one that runs changes nothing, so neither whom it may stop.
+    if (!session.isRunning || session.isEnding) this.#starters.set(id, mayUse);
     session.start({ options, supersede });
   }
 
@@ -109,31 +123,47 @@ export class SessionManager {
   /**
    * Hands a message to the running provider (contract E7).
    *
+   * Messages reach it in the order of the calls; it may work on several at once, and answer them in any order. An
+   * answer that comes after the deadline, or that nobody wants any more, is dropped.
+   *
    * @param timeout milliseconds
+   * @param signal takes the message back as far as that is possible; rejects with its reason
    * @throws {ProviderError} `sessionNotRunning`, `tooLarge`, `timedOut`, `providerThrew`
+   * @throws {EndpointError} `tooManyRequests`
    */
-  async sendProviderMessage(id: string, message: Uint8Array, timeout: number): Promise<Uint8Array | null> {
+  async sendProviderMessage(
+    id: string,
+    message: Uint8Array,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array | null> {
     const { provider } = this.#session(id);
     const { name } = this.#configuration(id);
-    if (provider === null) {
-      throw new ProviderError('sessionNotRunning', `“${name}” is not running. Connect it first.`);
-    }
+    signal?.throwIfAborted();
     if (message.byteLength > maximumProviderMessageBytes) {
       throw new ProviderError(
         'tooLarge',
         `The message has ${String(message.byteLength)} bytes; at most ${String(maximumProviderMessageBytes)} are allowed.`,
       );
     }
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new ProviderError('timedOut', `“${name}” did not answer within ${String(timeout)} ms.`));
-      }, timeout);
-    });
+    if (provider === null) {
+      throw new ProviderError('sessionNotRunning', `“${name}” is not running. Connect it first.`);
+    }
+    const inFlight = this.#messages.get(provider) ?? 0;
+    if (inFlight >= maximumProviderMessagesInFlight) {
+      throw new EndpointError(
+        'tooManyRequests',
+        `“${name}” is working on ${String(inFlight)} messages already. Send again once one is answered.`,
+        { details: { retryAfter: 200 } },
+      );
+    }
+    this.#messages.set(provider, inFlight + 1);
     try {
-      return await Promise.race([provider.handleAppMessage(message), late]);
+      return await withDeadline(provider.handleAppMessage(message), timeout, signal, () => {
+        return new ProviderError('timedOut', `“${name}” did not answer within ${String(timeout)} ms.`);
+      });
     } finally {
-      clearTimeout(timer);
+      this.#messages.set(provider, (this.#messages.get(provider) ?? 1) - 1);
     }
   }
 
@@ -187,6 +217,7 @@ export class SessionManager {
       },
       forget: () => {
         ends.remove(id);
+        this.#starters.delete(id);
         this.#sessions.delete(id);
       },
       providerMessage: (message) => {
@@ -231,7 +262,11 @@ export class SessionManager {
   async #claim(configuration: Configuration, routes: readonly string[], supersede: boolean): Promise<void> {
     const { id, name } = configuration;
     const rivals = this.#rivals(id, routes);
-    const conflict = supersede ? null : this.#conflict(name, rivals);
+    const mayUse = this.#starters.get(id) ?? (() => false);
+    // This one is kept with the session's end, so it names only what all who can read that may see.
+    const conflict = this.#conflict(name, rivals, supersede, mayUse, (other) =>
+      isAsPublic(other, configuration),
+    );
     if (conflict !== null) {
       throw new NetworkSettingsError('networkSettingsFailed', conflict.message, { cause: conflict });
     }
@@ -252,15 +287,32 @@ export class SessionManager {
       .filter((session) => session.isRunning);
   }
 
-  /** What the client has to agree to first; nothing for sessions that are ending already. */
-  #conflict(name: string, rivals: readonly Session[]): EndpointError | null {
-    const running = rivals.filter((rival) => !rival.isEnding);
-    if (running.length === 0) return null;
-    const others = running.map(({ id }) => ({ id, name: this.#options.configurations.get(id)?.name ?? id }));
-    const list = others.map((other) => `“${other.name}”`).join(', ');
+  /** What the client has to agree to first, or may not; nothing for sessions that are ending already. */
+  #conflict(
+    name: string,
+    rivals: readonly Session[],
+    supersede: boolean,
+    mayStop: MayUse,
+    mayName: MayUse,
+  ): EndpointError | null {
+    const running = rivals
+      .filter((rival) => !rival.isEnding)
+      .map(({ id }) => this.#options.configurations.get(id))
+      .filter((configuration) => configuration !== null);
+    const forbidden = running.filter((configuration) => !mayStop(configuration));
+    if (running.length === 0 || (supersede && forbidden.length === 0)) return null;
+    if (forbidden.length > 0) {
+      return new EndpointError(
+        'sessionConflict',
+        `“${name}” uses the same routes as a tunnel of another user. It can be connected once that one is disconnected, by its user or an administrator.`,
+        { details: { sessions: [] } },
+      );
+    }
+    const others = running.filter(mayName).map((other) => ({ id: other.id, name: other.name }));
+    const list = others.length === 0 ? 'another tunnel' : others.map((other) => `“${other.name}”`).join(', ');
     return new EndpointError(
       'sessionConflict',
-      `“${name}” uses the same routes as ${list}. Disconnect ${list} first, or agree to replace it.`,
+      `“${name}” uses the same routes as ${list}. Disconnect ${others.length === 0 ? 'that' : list} first, or agree to replace it.`,
       { details: { sessions: others } },
     );
   }
@@ -298,6 +350,11 @@ export class SessionManager {
     }
     return configuration;
   }
+}
+
+/** Whether everybody who may see one configuration may see another as well. */
+function isAsPublic(other: Configuration, configuration: Configuration): boolean {
+  return other.scope === 'system' || (configuration.scope === 'user' && other.owner === configuration.owner);
 }
 
 /** Claims that a configuration will make, as far as its provider can tell before the start. */

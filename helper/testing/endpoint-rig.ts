@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
+import { protocolVersions, type VersionRange } from '@sallyport/shared/protocol/version.ts';
 import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import { ConfigurationStore } from '../configurations/configuration-store.ts';
@@ -9,10 +10,12 @@ import { sessionObserver } from '../endpoint/session-observer.ts';
 import { Subscriptions } from '../endpoint/subscriptions.ts';
 import { LeakWatch } from '../host/leak-watch.ts';
 import { ProviderRegistry } from '../host/provider-registry.ts';
-import { FileSecretStore } from '../keychain/secret-store.ts';
+import { Keychain } from '../keychain/keychain.ts';
 import { Logger } from '../log/logger.ts';
 import { FileEndStore } from '../sessions/end-store.ts';
 import { SessionManager } from '../sessions/session-manager.ts';
+import type { Viewer } from '../endpoint/visibility.ts';
+import { MemoryAuthority } from './memory-authority.ts';
 import { MemoryListener, type MemoryClient } from './memory-listener.ts';
 import { MemoryVirtualInterfaces } from './memory-virtual-interface.ts';
 
@@ -45,23 +48,35 @@ export class EndpointRig {
   readonly followers = new Map<number, () => void>();
   readonly configurations: ConfigurationStore;
   readonly server: EndpointServer;
+  readonly authority: MemoryAuthority;
+  readonly sessions: SessionManager;
+  /** What the server takes for the time, in milliseconds; moved by the test. */
+  now = 0;
 
-  private constructor(configurations: ConfigurationStore, secrets: FileSecretStore, ends: FileEndStore) {
+  private constructor(
+    configurations: ConfigurationStore,
+    keychain: Keychain,
+    ends: FileEndStore,
+    authority: MemoryAuthority,
+    protocol: VersionRange,
+  ) {
     this.configurations = configurations;
+    this.authority = authority;
     const registry = new ProviderRegistry();
     registry.register(echoProvider, Echo);
     const subscriptions = new Subscriptions((connection, name, params) => {
       this.server.notify(connection, name, params);
     });
-    const isTold = (connection: number): boolean => this.server.roleOf(connection) !== 'observer';
-    const sessions = new SessionManager({
+    const viewer = (connection: number): Viewer | null => this.server.viewer(connection);
+    const sessions: SessionManager = new SessionManager({
       configurations,
       ends,
       logger: this.logger,
       deadlines: { start: 5000, stop: 5000 },
       host: {
         registry,
-        secrets,
+        secrets: keychain.secrets,
+        items: keychain.items,
         interfaces: new MemoryVirtualInterfaces(),
         leaks,
         path: () => invalidPath,
@@ -74,11 +89,16 @@ export class EndpointRig {
         clear: () => Promise.resolve(),
       }),
       interfaceName: (id) => `sp-${id.slice(0, 8)}`,
-      observer: sessionObserver(subscriptions, isTold),
+      observer: sessionObserver({ subscriptions, configuration: (id) => configurations.get(id), viewer }),
     });
+    this.sessions = sessions;
     this.server = new EndpointServer({
       log: this.logger.child('endpoint'),
-      requirement: { executables: [], administrators: [1000], developerMode: false },
+      requirement: { executables: [], developerUid: null },
+      files: { inspect: () => Promise.resolve(null) },
+      authority,
+      extensionIdentifier: sallyportManifest.identifier,
+      now: () => this.now,
       handlers: makeHandlers({
         manifest: sallyportManifest,
         developerMode: false,
@@ -91,6 +111,7 @@ export class EndpointRig {
         logger: this.logger,
         followers: this.followers,
         server: () => this.server,
+        protocol,
       }),
       onClosed: (connection) => {
         subscriptions.unsubscribe(connection);
@@ -101,16 +122,26 @@ export class EndpointRig {
     this.server.start(this.listener.listen);
   }
 
-  /** @param directory keeps configurations, secrets and ends */
-  static async open(directory: string): Promise<EndpointRig> {
-    const secrets = await FileSecretStore.open(join(directory, 'secrets'));
+  /**
+   * @param directory keeps configurations, secrets and ends
+   * @param options who decides for other uids than root's, nobody unless told; what the helper speaks
+   */
+  static async open(
+    directory: string,
+    options: { readonly authority?: MemoryAuthority; readonly protocol?: VersionRange } = {},
+  ): Promise<EndpointRig> {
+    const keychain = await Keychain.open(join(directory, 'secrets'), {
+      log: () => undefined,
+      sealer: null,
+    });
     const configurations = await ConfigurationStore.open(
       join(directory, 'configurations'),
-      secrets,
+      keychain.secrets,
       () => undefined,
     );
     const ends = await FileEndStore.open(join(directory, 'ends.json'), () => undefined);
-    return new EndpointRig(configurations, secrets, ends);
+    const { authority = new MemoryAuthority(), protocol = protocolVersions } = options;
+    return new EndpointRig(configurations, keychain, ends, authority, protocol);
   }
 
   /** A client that greeted. */

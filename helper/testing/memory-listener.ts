@@ -34,8 +34,12 @@ export class MemoryListener implements Listener {
   connect(peer: Partial<Peer> = {}): MemoryClient {
     this.#lastId += 1;
     const connectionId = this.#lastId;
-    const client = new MemoryClient(
-      (data) => this.#onEvent?.({ kind: 'frame', connectionId, data }),
+    const client: MemoryClient = new MemoryClient(
+      (data) => {
+        if (client.closedBecause !== null) return;
+        if (client.isReleased) this.#onEvent?.({ kind: 'frame', connectionId, data });
+        else this.close(connectionId, 'prematureFrame');
+      },
       () => {
         this.close(connectionId, 'peerClosed');
       },
@@ -43,6 +47,11 @@ export class MemoryListener implements Listener {
     this.clients.set(connectionId, client);
     this.#onEvent?.({ kind: 'connection', connectionId, peer: { ...rootPeer, ...peer } });
     return client;
+  }
+
+  /** Turns somebody away before there is a connection, as the native side does in a flood. */
+  turnAway(uid: number, unreported = 0): void {
+    this.#onEvent?.({ kind: 'refused', reason: 'tooFast', pid: 1, uid, unreported });
   }
 
   release(connectionId: number): boolean {
@@ -127,6 +136,14 @@ export class MemoryClient {
   /** Sends a request and waits for its answer, `result` or `error`. */
   async call(method: string, params: unknown = {}): Promise<{ result?: unknown; error?: unknown }> {
     return await this.answer(this.send(method, params));
+  }
+
+  /** Waits until it may speak. @throws {Error} when it was refused instead */
+  async released(): Promise<void> {
+    while (!this.isReleased) {
+      if (this.closedBecause !== null) throw new Error(`The connection was closed: ${this.closedBecause}.`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /** Waits for the answer to a request. @throws {Error} after 2 s, or when the connection was closed */

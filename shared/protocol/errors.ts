@@ -99,6 +99,7 @@ export const errorCodes = {
     nameTaken: 12,
     malformedMessage: 13,
     tooManyRequests: 14,
+    requestCancelled: 15,
   },
 } as const;
 

@@ -19,3 +19,25 @@ export const maximumConfigurations = 500;
 
 /** Largest all configurations may be together, in bytes of their JSON text: one snapshot is one frame. */
 export const maximumConfigurationsBytes = 512 * 1024;
+
+/** Deepest nesting of objects and arrays in one message, the message itself included. */
+export const maximumJsonDepth = 64;
+
+/** Requests of one connection that may wait for their answers. */
+export const maximumRequestsPerConnection = 64;
+
+/** Requests of all connections of one uid that may wait for their answers; root's are not counted. */
+export const maximumRequestsPerUid = 256;
+
+/** Requests that a uid may make per second in the long run, and at once after a pause; root's are not counted. */
+export const requestsPerSecond = 50;
+export const requestBurst = 200;
+
+/** Provider messages of all clients that one session's provider may be working on. */
+export const maximumProviderMessagesInFlight = 64;
+
+/** Configurations that one uid may own; root may own all. */
+export const maximumConfigurationsPerOwner = 100;
+
+/** Largest all secrets of one owner's configurations may be together, in bytes; root's are not counted. */
+export const maximumSecretBytesPerOwner = 8 * 1024 * 1024;
