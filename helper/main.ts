@@ -8,6 +8,7 @@ import { cleanEnvironment } from './clean-environment.ts';
 import { assertPrivateNamespaces } from './developer/private-namespaces.ts';
 import { exitCodeOfFault, guardProcess } from './host/process-guard.ts';
 import { Logger } from './log/logger.ts';
+import { native } from './native/load.ts';
 import { startSystemExtensionMode } from './system-extension-mode.ts';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -37,6 +38,8 @@ try {
       'The helper must run as root. To try it without, use developer mode: npm start.',
     );
   }
+  // Before there can be a secret in memory; it also closes that to other processes of the same uid.
+  native().disableCoreDumps();
   cleanEnvironment(process.env);
   process.umask(0o077);
 

@@ -8,7 +8,9 @@ import {
   type ConfigurationDraft,
 } from '@sallyport/shared/protocol/configuration.ts';
 import { maximumConfigurations } from '@sallyport/shared/protocol/limits.ts';
-import { FileSecretStore, maximumSecretBytes } from '../keychain/secret-store.ts';
+import { Keychain } from '../keychain/keychain.ts';
+import { maximumSecretBytes } from '../keychain/sealed.ts';
+import type { SealedSecretStore } from '../keychain/secret-store.ts';
 import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
 import { ConfigurationStore } from './configuration-store.ts';
 
@@ -16,7 +18,7 @@ const directory = useTemporaryDirectory();
 const secret = new TextEncoder().encode('correct horse');
 
 let folder = '';
-let secrets: FileSecretStore;
+let secrets: SealedSecretStore;
 let store: ConfigurationStore;
 let log: string[];
 let now: number;
@@ -34,7 +36,8 @@ beforeEach(async () => {
   folder = join(directory.path, 'configurations');
   log = [];
   now = 1000;
-  secrets = await FileSecretStore.open(join(directory.path, 'secrets'));
+  const options = { log: () => undefined, sealer: null };
+  secrets = (await Keychain.open(join(directory.path, 'secrets'), options)).secrets;
   store = await open();
 });
 

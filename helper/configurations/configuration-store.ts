@@ -6,12 +6,14 @@ import {
   type Configuration,
   type ConfigurationDraft,
 } from '@sallyport/shared/protocol/configuration.ts';
-import { EndpointError, VPNError } from '@sallyport/shared/protocol/errors.ts';
+import { EndpointError, VPNError, isError } from '@sallyport/shared/protocol/errors.ts';
 import { maximumConfigurations, maximumConfigurationsBytes } from '@sallyport/shared/protocol/limits.ts';
 import { tunnelNameKey } from '@sallyport/shared/formats/tunnel-name.ts';
 import { atomicWrite, durableRemove, removeTemporaries } from '../files/atomic-write.ts';
 import { ensurePrivateDirectory } from '../files/private-directory.ts';
-import { maximumSecretBytes, type SecretStore } from '../keychain/secret-store.ts';
+import { PendingSecrets } from '../keychain/pending-secrets.ts';
+import { maximumSecretBytes } from '../keychain/sealed.ts';
+import type { SecretStore } from '../keychain/secret-store.ts';
 import type { CategoryLog } from '../log/logger.ts';
 
 /** Version of the stored form; a later one brings a migration from this. */
@@ -30,6 +32,9 @@ export interface SaveRequest {
   readonly owner: number;
 }
 
+/** The part of the secret store that configurations need. */
+export type StoredSecrets = Pick<SecretStore, 'put' | 'remove' | 'list'>;
+
 /**
  * Stored configurations, one file each, replaced atomically.
  *
@@ -37,8 +42,10 @@ export interface SaveRequest {
  * crash leaves between the two is collected at the next `open`, since no configuration refers to it.
  */
 export class ConfigurationStore {
+  /** Imported secrets that wait for the configuration that will refer to them. */
+  readonly pending: PendingSecrets;
   readonly #directory: string;
-  readonly #secrets: SecretStore;
+  readonly #secrets: StoredSecrets;
   readonly #log: CategoryLog;
   readonly #now: () => number;
   readonly #configurations: Map<string, Configuration>;
@@ -48,11 +55,15 @@ export class ConfigurationStore {
 
   private constructor(
     directory: string,
-    secrets: SecretStore,
+    secrets: StoredSecrets,
     log: CategoryLog,
     now: () => number,
     configurations: Map<string, Configuration>,
   ) {
+    this.pending = new PendingSecrets((references) => {
+      // In turn: a save that came first has made them its own.
+      void this.#inTurn(() => this.#discardUnused(references));
+    }, now);
     this.#directory = directory;
     this.#secrets = secrets;
     this.#log = log;
@@ -63,7 +74,7 @@ export class ConfigurationStore {
   /** Reads what is stored. A file that cannot be read is set aside as `NAME.TIME.unreadable` and logged, not lost. */
   static async open(
     directory: string,
-    secrets: SecretStore,
+    secrets: StoredSecrets,
     log: CategoryLog,
     now: () => number = Date.now,
   ): Promise<ConfigurationStore> {
@@ -110,6 +121,7 @@ export class ConfigurationStore {
    * @throws {VPNError} `configurationStale`, `configurationInvalid`, `configurationUnknown`,
    * `configurationReadWriteFailed`
    * @throws {EndpointError} `nameTaken`
+   * @throws {KeychainError} `storeUnreadable` when it brings a secret and none can be stored
    */
   save(request: SaveRequest): Promise<Configuration> {
     return this.#inTurn(async () => {
@@ -136,6 +148,7 @@ export class ConfigurationStore {
         );
       } catch (error) {
         await this.#discardUnused(written);
+        if (isError(error, 'KeychainError')) throw error;
         throw new VPNError(
           'configurationReadWriteFailed',
           `“${draft.name}” could not be stored; nothing was changed. Check that the disk has room and can be written.`,
@@ -143,6 +156,7 @@ export class ConfigurationStore {
         );
       }
       this.#configurations.set(draft.id, configuration);
+      for (const reference of configuration.secretReferences) this.pending.settle(reference);
       await this.#discardUnused(existing?.secretReferences ?? []);
       return configuration;
     });
@@ -222,7 +236,7 @@ export class ConfigurationStore {
     this.#checkSecrets(request, existing);
   }
 
-  #checkSecrets({ draft, secrets }: SaveRequest, existing: Configuration | null): void {
+  #checkSecrets({ draft, secrets, owner }: SaveRequest, existing: Configuration | null): void {
     const refuse = (problem: string): VPNError =>
       new VPNError('configurationInvalid', `“${draft.name}” ${problem}. Import it again.`);
     const taken = new Set(this.list().flatMap((configuration) => configuration.secretReferences));
@@ -231,14 +245,16 @@ export class ConfigurationStore {
     for (const [reference, secret] of secrets) {
       if (!listed.has(reference)) throw refuse('does not list a secret that was sent with it');
       // Overwriting one would leave a crash neither the old configuration nor the new.
-      if (taken.has(reference)) throw refuse('was sent with a new secret under a reference that is in use');
+      if (taken.has(reference) || this.pending.has(reference, owner)) {
+        throw refuse('was sent with a new secret under a reference that is in use');
+      }
       if (secret.byteLength === 0 || secret.byteLength > maximumSecretBytes) {
         throw refuse(`has a secret that is empty or larger than ${String(maximumSecretBytes)} bytes`);
       }
     }
     for (const reference of listed) {
-      if (!secrets.has(reference) && !own.has(reference)) {
-        throw refuse('refers to a secret that was not sent with it');
+      if (!secrets.has(reference) && !own.has(reference) && !this.pending.has(reference, owner)) {
+        throw refuse('refers to a secret that was neither sent with it nor imported by you in the last hour');
       }
     }
     const { passwordReference, identityReference } = draft.protocolConfiguration;

@@ -1,6 +1,7 @@
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { realFiles, type FileSteps } from './file-steps.ts';
 
 /** Temporary files a crash may have left end so. */
 const temporarySuffix = '.tmp';
@@ -14,20 +15,25 @@ const temporarySuffix = '.tmp';
  * @param mode permission bits of the new file
  * @throws the system's error; the old file is then as it was
  */
-export async function atomicWrite(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
+export async function atomicWrite(
+  path: string,
+  data: string | Uint8Array,
+  mode = 0o600,
+  files: FileSteps = realFiles,
+): Promise<void> {
   const directory = dirname(path);
   const temporary = join(directory, `.${randomUUID()}${temporarySuffix}`);
   // Opened first: what can fail for want of a descriptor or a permission must fail while nothing has changed.
-  await using parent = await open(directory, 'r');
+  await using parent = await files.open(directory, 'r');
   try {
     {
-      await using file = await open(temporary, 'wx', mode);
+      await using file = await files.open(temporary, 'wx', mode);
       await file.writeFile(data);
       await file.sync();
     }
-    await rename(temporary, path);
+    await files.rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await files.remove(temporary);
     throw error;
   }
   // The new content is in place for every reader. To report a failure now would make callers undo half of it.
@@ -35,20 +41,15 @@ export async function atomicWrite(path: string, data: string | Uint8Array, mode 
 }
 
 /** Removes a file for good; one that is not there is no error. */
-export async function durableRemove(path: string): Promise<void> {
-  await rm(path, { force: true });
-  await syncDirectory(dirname(path));
+export async function durableRemove(path: string, files: FileSteps = realFiles): Promise<void> {
+  await files.remove(path);
+  await using directory = await files.open(dirname(path), 'r');
+  await directory.sync();
 }
 
 /** Removes what writes that a crash interrupted left in a directory. Only before anything is written there. */
-export async function removeTemporaries(directory: string): Promise<void> {
+export async function removeTemporaries(directory: string, files: FileSteps = realFiles): Promise<void> {
   for (const name of await readdir(directory)) {
-    if (name.startsWith('.') && name.endsWith(temporarySuffix))
-      await rm(join(directory, name), { force: true });
+    if (name.startsWith('.') && name.endsWith(temporarySuffix)) await files.remove(join(directory, name));
   }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, 'r');
-  await directory.sync();
 }

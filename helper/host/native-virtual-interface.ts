@@ -1,7 +1,8 @@
-import { ConnectionError, ProviderError } from '@sallyport/shared/protocol/errors.ts';
+import { ConnectionError, KeychainError, ProviderError } from '@sallyport/shared/protocol/errors.ts';
 import type { SessionStatistics } from '@sallyport/shared/protocol/session.ts';
 import type { WireGuardEvent } from '@sallyport/shared/provider/wireguard.ts';
 import type { Tun, TunFlow, WireGuardDevice, WireGuardDeviceConfig } from '../native/binding.d.ts';
+import type { VaultSource } from '../keychain/sealed.ts';
 import { native, pinnedSlots } from '../native/load.ts';
 import type {
   DeviceConfiguration,
@@ -20,9 +21,16 @@ const slotBytes = 256 * 1024;
 
 /** TUN devices of the kernel. */
 export class NativeVirtualInterfaces implements VirtualInterfaceFactory {
+  readonly #keys: VaultSource;
+
+  /** @param keys opens the key files that devices are given */
+  constructor(keys: VaultSource) {
+    this.#keys = keys;
+  }
+
   open(name: string): VirtualInterface {
     try {
-      return new NativeVirtualInterface(native().Tun.open(name));
+      return new NativeVirtualInterface(native().Tun.open(name), this.#keys);
     } catch (error) {
       throw new ConnectionError('pluginFailed', explainTun(error, name), { cause: error });
     }
@@ -33,9 +41,11 @@ class NativeVirtualInterface implements VirtualInterface {
   readonly name: string;
   readonly index: number;
   readonly #tun: Tun;
+  readonly #keys: VaultSource;
 
-  constructor(tun: Tun) {
+  constructor(tun: Tun, keys: VaultSource) {
     this.#tun = tun;
+    this.#keys = keys;
     this.name = tun.name;
     this.index = tun.index;
   }
@@ -44,9 +54,11 @@ class NativeVirtualInterface implements VirtualInterface {
     configuration: DeviceConfiguration,
     onEvent: (event: WireGuardEvent) => void,
   ): WireGuardEngine {
-    return new NativeWireGuard(
-      deviceCall(() => native().WireGuardDevice.start(this.#tun, toNative(configuration), onEvent)),
+    const vault = this.#keys.vault();
+    const device = deviceCall(() =>
+      native().WireGuardDevice.start(this.#tun, toNative(configuration), onEvent, vault),
     );
+    return new NativeWireGuard(device, this.#keys);
   }
 
   startFlow(
@@ -78,14 +90,17 @@ class NativeVirtualInterface implements VirtualInterface {
 
 class NativeWireGuard implements WireGuardEngine {
   readonly #device: WireGuardDevice;
+  readonly #keys: VaultSource;
 
-  constructor(device: WireGuardDevice) {
+  constructor(device: WireGuardDevice, keys: VaultSource) {
     this.#device = device;
+    this.#keys = keys;
   }
 
   configure(configuration: DeviceConfiguration): void {
+    const vault = this.#keys.vault();
     deviceCall(() => {
-      this.#device.configure(toNative(configuration));
+      this.#device.configure(toNative(configuration), vault);
     });
   }
 
@@ -172,6 +187,15 @@ function deviceCall<T>(call: () => T): T {
   } catch (error) {
     const code = codeOf(error);
     const message = error instanceof Error ? error.message : String(error);
+    if (code === 'SECRET_UNREADABLE') {
+      throw new KeychainError(
+        'storeUnreadable',
+        `A key of the tunnel cannot be opened: ${message}. Import it again.`,
+        {
+          cause: error,
+        },
+      );
+    }
     throw new ProviderError(
       'deviceFailed',
       code === 'PORT_IN_USE'

@@ -9,6 +9,7 @@ import {
   type PacketTunnelProvider,
 } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import type { CategoryLog } from '../log/logger.ts';
+import type { ItemStore } from '../keychain/item-store.ts';
 import type { SecretStore } from '../keychain/secret-store.ts';
 import type { LeakWatch } from './leak-watch.ts';
 import type { ProviderRegistry, PacketTunnelProviderClass } from './provider-registry.ts';
@@ -20,7 +21,8 @@ import type { VirtualInterface, VirtualInterfaceFactory } from './virtual-interf
 export interface ProviderHost {
   readonly registry: ProviderRegistry;
   readonly interfaces: VirtualInterfaceFactory;
-  readonly secrets: SecretStore;
+  readonly secrets: Pick<SecretStore, 'path' | 'read'>;
+  readonly items: ItemStore;
   readonly leaks: LeakWatch;
   readonly path: () => NetworkPath;
   readonly resolveHost: (host: string) => Promise<string[]>;
@@ -83,7 +85,11 @@ export class ProviderRun {
       this.#context = new RunContext({
         configuration,
         device: this.#device,
-        secrets: { path: (reference) => this.#secretPath(reference) },
+        secrets: {
+          path: (reference) => this.#listed(reference, (secrets) => secrets.path(reference)),
+          read: (reference) => this.#listed(reference, (secrets) => secrets.read(reference)),
+        },
+        items: host.items.of(identifier),
         network: options.network,
         reports: options.reports,
         path: host.path,
@@ -217,9 +223,9 @@ export class ProviderRun {
     });
   }
 
-  #secretPath(reference: string): Promise<string> {
+  #listed<T>(reference: string, use: (secrets: ProviderHost['secrets']) => Promise<T>): Promise<T> {
     const { host, mayRead } = this.#options;
-    if (mayRead(reference)) return host.secrets.path(reference);
+    if (mayRead(reference)) return use(host.secrets);
     return Promise.reject(
       new ProviderError(
         'secretNotFound',

@@ -3,6 +3,7 @@ import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.t
 import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
 import type { ResolvedNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import type { WireGuardSettings } from '@sallyport/shared/provider/wireguard.ts';
+import { MemoryItemStore, MemorySecretStore } from '../testing/memory-keychain.ts';
 import { MemoryVirtualInterface } from '../testing/memory-virtual-interface.ts';
 import { testConfiguration } from '../testing/session-harness.ts';
 import { RunContext } from './run-context.ts';
@@ -16,12 +17,15 @@ class Rig {
   readonly device = new MemoryVirtualInterface('sp-test', 7);
   readonly reports: unknown[][] = [];
   readonly applied: (ResolvedNetworkSettings | null)[] = [];
+  readonly secrets = new MemorySecretStore();
+  readonly items = new MemoryItemStore().of('com.example.tunnel');
   path: () => Promise<string> = () => Promise.resolve('/secrets/key');
   apply: () => Promise<void> = () => Promise.resolve();
   readonly context = new RunContext({
     configuration: testConfiguration(),
     device: this.device,
-    secrets: { path: () => this.path() },
+    secrets: { path: () => this.path(), read: (reference) => this.secrets.read(reference) },
+    items: this.items,
     network: {
       fwmark: 1,
       mtu: () => 1420,

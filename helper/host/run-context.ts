@@ -9,11 +9,13 @@ import {
   type PacketTunnelNetworkSettings,
   type ResolvedNetworkSettings,
 } from '@sallyport/shared/provider/network-settings.ts';
+import type { PasswordItems, ProviderKeychain } from '@sallyport/shared/provider/keychain.ts';
 import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
 import type { PacketFlow } from '@sallyport/shared/provider/packet-flow.ts';
 import type { ProviderContext } from '@sallyport/shared/provider/provider-context.ts';
 import type { WireGuardSettings, WireGuardTunnel } from '@sallyport/shared/provider/wireguard.ts';
 import type { CategoryLog } from '../log/logger.ts';
+import { RunKeychain } from '../keychain/run-keychain.ts';
 import type { SecretStore } from '../keychain/secret-store.ts';
 import { HostPacketFlow } from './packet-flow.ts';
 import { runAsSystem } from './provider-scope.ts';
@@ -47,7 +49,10 @@ export interface RunNetwork {
 export interface RunContextOptions {
   readonly configuration: Configuration;
   readonly device: VirtualInterface;
-  readonly secrets: Pick<SecretStore, 'path'>;
+  /** Reach only what the configuration lists. */
+  readonly secrets: Pick<SecretStore, 'path' | 'read'>;
+  /** What the provider keeps for itself. */
+  readonly items: PasswordItems;
   readonly network: RunNetwork;
   readonly reports: RunReports;
   readonly path: () => NetworkPath;
@@ -61,6 +66,7 @@ export interface RunContextOptions {
 export class RunContext implements ProviderContext {
   readonly configurationId: string;
   readonly packetFlow: PacketFlow;
+  readonly keychain: ProviderKeychain;
   readonly virtualInterface: { readonly name: string; readonly index: number };
   readonly signals: { readonly stopping: AbortSignal; readonly released: AbortSignal };
 
@@ -84,6 +90,12 @@ export class RunContext implements ProviderContext {
       );
     });
     this.packetFlow = this.#flow;
+    this.keychain = new RunKeychain({
+      items: options.items,
+      secrets: options.secrets,
+      isReleased: () => this.#released.signal.aborted,
+      outside: runAsSystem,
+    });
   }
 
   protocolConfiguration(): TunnelProviderProtocol {

@@ -8,9 +8,9 @@ import type { ResolvedNetworkSettings } from '@sallyport/shared/provider/network
 import { invalidPath, type NetworkPath } from '@sallyport/shared/provider/network-path.ts';
 import { LeakWatch } from '../host/leak-watch.ts';
 import { ProviderRegistry, type PacketTunnelProviderClass } from '../host/provider-registry.ts';
-import type { SecretStore } from '../keychain/secret-store.ts';
 import { Logger } from '../log/logger.ts';
 import { SessionManager } from '../sessions/session-manager.ts';
+import { MemoryItemStore, MemorySecretStore } from './memory-keychain.ts';
 import { MemoryVirtualInterfaces } from './memory-virtual-interface.ts';
 
 const leaks = new LeakWatch();
@@ -20,6 +20,8 @@ export const testProvider = 'com.example.tunnel';
 export class SessionHarness {
   readonly registry = new ProviderRegistry();
   readonly interfaces = new MemoryVirtualInterfaces();
+  readonly secrets = new MemorySecretStore(true);
+  readonly items = new MemoryItemStore();
   readonly configurations = new Map<string, Configuration>();
   readonly ends = new Map<string, SessionEnd>();
   readonly log: LogEntry[] = [];
@@ -64,7 +66,8 @@ export class SessionHarness {
       host: {
         registry: this.registry,
         interfaces: this.interfaces,
-        secrets: memorySecrets,
+        secrets: this.secrets,
+        items: this.items,
         leaks,
         path: () => this.path,
         resolveHost: (host) => this.resolve(host),
@@ -142,13 +145,6 @@ export class SessionHarness {
     }
   }
 }
-
-const memorySecrets: SecretStore = {
-  put: () => Promise.resolve(),
-  remove: () => Promise.resolve(),
-  list: () => Promise.resolve([]),
-  path: (reference) => Promise.resolve(`/memory/${reference}`),
-};
 
 /** A configuration as the store would hold it. */
 export function testConfiguration(

@@ -2,6 +2,7 @@ import type { TunnelProviderProtocol } from '../protocol/configuration.ts';
 import type { JsonObject } from '../protocol/json.ts';
 import type { LogLevel } from '../protocol/log.ts';
 import type { StopReason } from '../protocol/session.ts';
+import type { ProviderKeychain } from './keychain.ts';
 import type { NetworkPath } from './network-path.ts';
 import type { PacketTunnelNetworkSettings } from './network-settings.ts';
 import type { PacketFlow } from './packet-flow.ts';
@@ -95,6 +96,11 @@ export abstract class PacketTunnelProvider {
   /** The packets of the virtual interface; fresh at every start. Not to be mixed with `attachWireGuard`. */
   get packetFlow(): PacketFlow {
     return this.#system.packetFlow;
+  }
+
+  /** Passwords that this provider keeps for itself, and the secrets that the configuration lists. */
+  get keychain(): ProviderKeychain {
+    return this.#system.keychain;
   }
 
   /** While connected, true shows the session as `reasserting` and false as `connected` again; else no effect. */

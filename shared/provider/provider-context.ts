@@ -1,6 +1,7 @@
 import type { TunnelProviderProtocol } from '../protocol/configuration.ts';
 import type { JsonObject } from '../protocol/json.ts';
 import type { LogLevel } from '../protocol/log.ts';
+import type { ProviderKeychain } from './keychain.ts';
 import type { NetworkPath } from './network-path.ts';
 import type { PacketTunnelNetworkSettings } from './network-settings.ts';
 import type { PacketFlow } from './packet-flow.ts';
@@ -20,6 +21,7 @@ export interface ProviderContext {
   readonly signals: ProviderSignals;
   readonly virtualInterface: { readonly name: string; readonly index: number };
   readonly packetFlow: PacketFlow;
+  readonly keychain: ProviderKeychain;
   protocolConfiguration(): TunnelProviderProtocol;
   path(): NetworkPath;
   reasserting(): boolean;
