@@ -66,11 +66,12 @@ process.exit();
 async function packedAppStart(helperMain: string): Promise<BenchResult> {
   await ensurePrerequisites('desktop');
   // Loaded only here: electron-builder is slow to start.
-  const { packageApp } = await import('./package.ts');
+  const { packageApp, packageForTests } = await import('./package.ts');
   const output = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
   try {
     await chmod(output, 0o755);
-    const { executable } = await packageApp(output);
+    // Playwright drives it, which the shipped one refuses.
+    const { executable } = await packageForTests(await packageApp(output));
     return await inside('app-start', helperMain, { SALLYPORT_PACKAGED_APP: executable });
   } finally {
     await rm(output, { recursive: true, force: true });

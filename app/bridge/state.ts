@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { roles } from '@sallyport/shared/protocol/authorization.ts';
 import { configurationSchema } from '@sallyport/shared/protocol/configuration.ts';
 import { serializedErrorSchema } from '@sallyport/shared/protocol/errors.ts';
 import { sessionSnapshotSchema } from '@sallyport/shared/protocol/session.ts';
@@ -31,6 +32,10 @@ export const extensionStateSchema = z.discriminatedUnion('state', [
     state: z.literal('active'),
     version: z.string().max(50),
     developerMode: z.boolean(),
+    /** What this person may do without being asked for a password; an observer is shown no tunnels. */
+    role: z.enum(roles),
+    /** Sessions that are up and whose tunnels this person may not see. */
+    hiddenSessions: z.int().nonnegative(),
   }),
   z.strictObject({
     state: z.literal('unreachable'),

@@ -58,3 +58,22 @@ it('keeps the error with its code', () => {
     error: { domain: 'EndpointError', code: 'serverNotTrusted' },
   });
 });
+
+it('counts for an observer the sessions whose tunnels are not shown', () => {
+  const { client, mirror } = createMirror();
+  client.role = 'observer';
+  client.put(exampleConfiguration({}, 1));
+  client.setSession(exampleId(1), { status: 'connected' });
+  client.setSession(exampleId(2), { status: 'disconnected' });
+  client.reopen();
+  expect(mirror.state).toMatchObject({ extension: { role: 'observer', hiddenSessions: 1 } });
+});
+
+it('learns a new role when the person tries again', () => {
+  const { client, mirror } = createMirror();
+  client.role = 'observer';
+  client.reopen();
+  client.role = 'container';
+  client.reopen();
+  expect(mirror.state.extension).toMatchObject({ state: 'active', role: 'container', hiddenSessions: 0 });
+});

@@ -1,6 +1,7 @@
 import type { Configuration } from '@sallyport/shared/protocol/configuration.ts';
 import { serializeError } from '@sallyport/shared/protocol/errors.ts';
 import type { SessionSnapshot } from '@sallyport/shared/protocol/session.ts';
+import { isUp } from '../bridge/session-facts.ts';
 import type { AppState, ExtensionState, Tunnel, TunnelDetails } from '../bridge/state.ts';
 import type { TunnelClient } from './tunnel-client.ts';
 
@@ -28,6 +29,8 @@ export class Mirror {
         state: 'active',
         version: hello.extension.version,
         developerMode: hello.developerMode,
+        role: hello.role,
+        hiddenSessions: 0,
       };
     });
     client.on('disconnected', (error) => {
@@ -77,6 +80,11 @@ export class Mirror {
     const tunnels = [...this.#configurations.values()]
       .map((each) => this.#tunnel(each))
       .sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
+    const hidden = [...this.#sessions.values()].filter(
+      (session) => isUp(session) && !this.#configurations.has(session.configurationId),
+    );
+    if (this.#extension.state === 'active')
+      this.#extension = { ...this.#extension, hiddenSessions: hidden.length };
     this.#state = { extension: this.#extension, tunnels };
     for (const listener of this.#listeners) listener(this.#state);
   }

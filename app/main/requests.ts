@@ -42,7 +42,7 @@ export function createRequests(client: TunnelClient, mirror: Mirror, importFile:
         return null;
       }),
     reconnect: () => {
-      client.retryNow();
+      client.reopen();
       return Promise.resolve(null);
     },
   };

@@ -100,4 +100,20 @@ describe('trayView', () => {
   it('says when the extension is away', () => {
     expect(trayView(unreachable).tooltip).toBe('Sallyport – Extension not active');
   });
+
+  it('does not tell an observer, who sees no tunnel, that nothing is connected', () => {
+    const observed = (hiddenSessions: number) =>
+      trayView({
+        extension: {
+          state: 'active',
+          version: '0.1.0',
+          developerMode: false,
+          role: 'observer',
+          hiddenSessions,
+        },
+        tunnels: [],
+      }).tooltip;
+    expect(observed(0)).toBe('Sallyport – No tunnel is in use');
+    expect(observed(1)).toBe('Sallyport – In use; not by you');
+  });
 });

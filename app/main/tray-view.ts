@@ -51,6 +51,9 @@ function trayIcon(state: AppState): TrayIcon {
 
 function summarize(state: AppState): string {
   if (state.extension.state === 'unreachable') return 'Extension not active';
+  if (state.extension.state === 'active' && state.extension.role === 'observer') {
+    return state.extension.hiddenSessions === 0 ? 'No tunnel is in use' : 'In use; not by you';
+  }
   const namesOf = (matches: (session: SessionSnapshot | null) => boolean) =>
     state.tunnels.filter(({ session }) => matches(session)).map((tunnel) => tunnel.name);
   const named = (status: SessionSnapshot['status']) => namesOf((session) => session?.status === status);

@@ -67,7 +67,13 @@ export function exampleConfiguration(change: Partial<Configuration> = {}, number
 /** A state with tunnels named `Tunnel 1`, `Tunnel 2` …, one for each session. */
 export function exampleState(...sessions: readonly Partial<SessionSnapshot>[]): AppState {
   return {
-    extension: { state: 'active', version: '0.1.0', developerMode: false },
+    extension: {
+      state: 'active',
+      version: '0.1.0',
+      developerMode: false,
+      role: 'container',
+      hiddenSessions: 0,
+    },
     tunnels: sessions.map((session, index) =>
       exampleTunnel({ session: exampleSession(session, index + 1) }, index + 1),
     ),

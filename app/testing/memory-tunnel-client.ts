@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Role } from '@sallyport/shared/protocol/authorization.ts';
 import { configurationSchema, type Configuration } from '@sallyport/shared/protocol/configuration.ts';
 import { EndpointError, VPNError } from '@sallyport/shared/protocol/errors.ts';
 import {
@@ -24,6 +25,8 @@ export class MemoryTunnelClient extends TypedEmitter<ClientEvents> implements Tu
   readonly #sessions = new Map<string, SessionSnapshot>();
   readonly #startedAt = new Map<string, number>();
   #reachable = true;
+  /** What the endpoint lets this person do, as of the next connection. */
+  role: Role = 'administrator';
   /** Sessions that exclude each other, as two full tunnels would. */
   conflicts = false;
 
@@ -33,7 +36,7 @@ export class MemoryTunnelClient extends TypedEmitter<ClientEvents> implements Tu
     }, 0);
   }
 
-  retryNow(): void {
+  reopen(): void {
     this.#announce();
   }
 
@@ -190,14 +193,14 @@ export class MemoryTunnelClient extends TypedEmitter<ClientEvents> implements Tu
     }
     this.emit('connected', {
       protocol: 1,
-      role: 'administrator',
+      role: this.role,
       extension: { identifier: 'com.example.extension', version: '0.1.0', build: '1' },
       developerMode: false,
       pid: 1,
     });
     this.emit('snapshot', {
       sequence: 0,
-      configurations: [...this.#configurations.values()],
+      configurations: this.role === 'observer' ? [] : [...this.#configurations.values()],
       sessions: [...this.#sessions.values()],
     });
   }

@@ -112,18 +112,23 @@ async function desktop(patterns: readonly string[]): Promise<Tally> {
   await ensurePrerequisites('desktop');
   await buildNative();
   // Loaded only here: electron-builder is slow to start.
-  const { packageApp } = await import('../package.ts');
+  const { packageApp, packageForTests } = await import('../package.ts');
   // Below /tmp: an ordinary user runs it, who may not be let into the source tree.
   const output = await mkdtemp(join(tmpdir(), 'sallyport-desktop-'));
   try {
     await chmod(output, 0o755);
-    const { executable, electron } = await packageApp(output);
+    const shipped = await packageApp(output);
+    const { executable, electron } = await packageForTests(shipped);
     await access(executable);
     process.stdout.write(`${describeElectron(electron)}\n`);
     return await runVitest('desktop', {
       isPrivate: true,
       patterns,
-      env: { SALLYPORT_PACKAGED_APP: executable, SALLYPORT_ELECTRON: electron.executable },
+      env: {
+        SALLYPORT_PACKAGED_APP: executable,
+        SALLYPORT_SHIPPED_APP: shipped.executable,
+        SALLYPORT_ELECTRON: electron.executable,
+      },
     });
   } finally {
     await rm(output, { recursive: true, force: true });

@@ -148,6 +148,14 @@ describe('a loss', () => {
     await expect(client.call('extension.list', {})).rejects.toMatchObject({ code: 'notReachable' });
   });
 
+  it('is none when the client connects anew by itself', async () => {
+    await connected();
+    client.reopen();
+    await vi.waitFor(() => {
+      expect(seen).toEqual(['connected', 'snapshot 0 (0)', 'connected', 'snapshot 0 (0)']);
+    });
+  });
+
   it('ends at once with retryNow', async () => {
     await helper.endpoint.pause();
     client.start();

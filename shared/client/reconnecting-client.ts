@@ -54,6 +54,7 @@ export class ReconnectingClient extends TypedEmitter<ClientEvents> implements En
   #state: 'new' | 'running' | 'closed' = 'new';
   #lastError: Error | null = null;
   #failures = 0;
+  #isReopening = false;
   #timer: NodeJS.Timeout | null = null;
   #waiting: { resolve: (connection: EndpointConnection) => void; reject: (error: Error) => void }[] = [];
 
@@ -76,6 +77,16 @@ export class ReconnectingClient extends TypedEmitter<ClientEvents> implements En
     clearTimeout(this.#timer);
     this.#timer = null;
     void this.#attempt();
+  }
+
+  /** Connects anew although the connection is fine: what this program may do is found out when it connects. */
+  reopen(): void {
+    if (this.#connection === null) {
+      this.retryNow();
+      return;
+    }
+    this.#isReopening = true;
+    this.#connection.close();
   }
 
   /** Ends the connection for good; sessions stay as they are. */
@@ -156,6 +167,11 @@ export class ReconnectingClient extends TypedEmitter<ClientEvents> implements En
     }
     const reason = await connection.closed;
     this.#connection = null;
+    if (this.#isReopening && this.#state === 'running') {
+      this.#isReopening = false;
+      void this.#attempt();
+      return;
+    }
     this.#lost(reason);
   }
 

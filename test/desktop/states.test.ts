@@ -222,6 +222,21 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await expectVisible(app.page.getByRole('heading', { level: 1, name: cabin.name }));
   });
 
+  it('tells an observer what may be seen, and what to do', async () => {
+    const reconnectAs = (role: 'observer' | 'administrator') =>
+      app.electron.evaluate((_electron, wanted) => {
+        if (globalThis.memoryClient === undefined) return;
+        globalThis.memoryClient.role = wanted;
+        globalThis.memoryClient.reopen();
+      }, role);
+    await reconnectAs('observer');
+    await expectVisible(app.page.getByRole('heading', { name: 'You may not use tunnels here' }));
+    await expectVisible(app.page.getByText('Sign in at this computer itself'));
+    await examine('observer');
+    await reconnectAs('administrator');
+    await expectVisible(app.page.getByRole('heading', { level: 1, name: cabin.name }));
+  });
+
   it('breaks no rule of its page’s policy', () => {
     expect(app.complaints).toEqual([]);
   });

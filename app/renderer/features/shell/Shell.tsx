@@ -11,6 +11,7 @@ import { EmptyState } from '../import/EmptyState.tsx';
 import { RefusalDialog } from '../import/RefusalDialog.tsx';
 import { useImport } from '../import/use-import.ts';
 import { TunnelDetail } from '../tunnel-detail/TunnelDetail.tsx';
+import { ObserverNotice } from '../extension-state/ObserverNotice.tsx';
 import { MessageBar } from './MessageBar.tsx';
 import { selectTunnel } from './select-tunnel.ts';
 import { Sidebar } from './Sidebar.tsx';
@@ -27,6 +28,8 @@ export function Shell() {
   }
   if (state.extension.state === 'unreachable')
     return <ExtensionTrouble error={state.extension.error} packaged={state.extension.packaged} />;
+  if (state.extension.role === 'observer')
+    return <ObserverNotice hiddenSessions={state.extension.hiddenSessions} />;
   return <Tunnels state={state} chosenId={chosenId} onChoose={setChosenId} />;
 }
 
