@@ -37,7 +37,8 @@ export function runApplication(createClient: () => TunnelClient): void {
 }
 
 function open(createClient: () => TunnelClient, folder: string): void {
-  restrictSession(session.defaultSession);
+  // There is no scanner yet.
+  restrictSession(session.defaultSession, () => false);
   serveRenderer(protocol, join(folder, 'renderer'));
   setApplicationMenu();
 
