@@ -15,8 +15,7 @@ import {
   type MethodName,
   type MethodResult,
 } from '@sallyport/shared/protocol/methods.ts';
-import { EndpointRig, echoProvider } from '../testing/endpoint-rig.ts';
-import { MemoryAuthority } from '../testing/memory-authority.ts';
+import { EndpointRig, echoProvider, grantRole } from '../testing/endpoint-rig.ts';
 import type { MemoryClient } from '../testing/memory-listener.ts';
 import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
 
@@ -27,8 +26,9 @@ let rig: EndpointRig;
 let client: MemoryClient;
 
 beforeEach(async () => {
-  const authority = MemoryAuthority.byUid({ 1000: 'administrator', 1002: 'container' });
-  rig = await EndpointRig.open(directory.path, { authority });
+  rig = await EndpointRig.open(directory.path);
+  grantRole(rig.authority, 1000, 'administrator');
+  grantRole(rig.authority, 1002, 'container');
   client = await rig.client();
 });
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { actionId } from '@sallyport/shared/protocol/authorization.ts';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { protocolVersions, type VersionRange } from '@sallyport/shared/protocol/version.ts';
 import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
@@ -38,6 +39,16 @@ class Echo extends PacketTunnelProvider {
     }
     return message;
   }
+}
+
+/** Lets a uid do what a role may, without a password. */
+export function grantRole(
+  authority: MemoryAuthority,
+  uid: number,
+  role: 'container' | 'administrator',
+): void {
+  authority.answer(uid, 'yes', actionId(sallyportManifest.identifier, 'use'));
+  if (role === 'administrator') authority.answer(uid, 'yes');
 }
 
 /** The helper with files in a temporary directory, devices in memory and clients in the test. */

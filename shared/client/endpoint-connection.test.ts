@@ -42,7 +42,7 @@ describe('opening', () => {
     await expect(open()).rejects.toMatchObject({
       domain: 'EndpointError',
       code: 'protocolVersionUnsupported',
-      message: expect.stringContaining('Update this program'),
+      message: expect.stringContaining('update this program'),
     });
   });
 

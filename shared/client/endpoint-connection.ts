@@ -20,9 +20,10 @@ import {
   type NotificationName,
   type NotificationParams,
 } from '../protocol/methods.ts';
-import { oldestProtocolVersion, protocolVersion } from '../protocol/version.ts';
+import { checkAgreed, protocolVersions, type VersionRange } from '../protocol/version.ts';
 import { FramedMessageReader, FramedMessageWriter } from './framed-transport.ts';
 import { abortReason, openSocket } from './open-socket.ts';
+import { tolerantParse } from './tolerant-parse.ts';
 
 /** Longest wait for an answer, in milliseconds, unless the caller says otherwise. */
 export const defaultRequestTimeout = 15_000;
@@ -66,6 +67,8 @@ export interface OpenOptions {
   readonly remedy?: string;
   readonly receiver?: NotificationReceiver;
   readonly signal?: AbortSignal | undefined;
+  /** What this side speaks; this build's range unless told. */
+  readonly protocol?: VersionRange;
   /** Milliseconds to wait for the connection and its handshake, and then for the answer to `hello`. */
   readonly timeout?: number;
 }
@@ -175,7 +178,7 @@ export class EndpointConnection implements EndpointCaller {
   }
 
   async #sayHello(options: OpenOptions, timeout: number): Promise<void> {
-    const protocol = { oldest: oldestProtocolVersion, newest: protocolVersion };
+    const protocol = options.protocol ?? protocolVersions;
     const answer = await this.#request(
       'hello',
       { protocol, client: { name: options.client.name, version: options.client.version } },
@@ -183,7 +186,7 @@ export class EndpointConnection implements EndpointCaller {
     );
     // Looked at before the rest, which another version may have changed.
     const version = z.looseObject({ protocol: z.int() }).safeParse(answer);
-    if (version.success) checkVersion(version.data.protocol);
+    if (version.success) checkAgreed(version.data.protocol, protocol);
     this.#hello = parseResult('hello', methods.hello.result, answer);
   }
 
@@ -257,7 +260,7 @@ export class EndpointConnection implements EndpointCaller {
     schema: z.ZodType<NotificationParams<N>>,
     params: unknown,
   ): void {
-    const parsed = schema.safeParse(params);
+    const parsed = tolerantParse(schema, params);
     if (parsed.success) {
       this.#receiver[name]?.(parsed.data);
       return;
@@ -301,7 +304,7 @@ export class EndpointConnection implements EndpointCaller {
       if (error.code === ErrorCodes.PendingResponseRejected || error.code === ErrorCodes.MessageWriteError) {
         return this.#writer.takeRefusal() ?? this.#closeError ?? this.#failure ?? closedWhileSending(error);
       }
-      const data = serializedErrorSchema.safeParse(error.data);
+      const data = tolerantParse(serializedErrorSchema, error.data);
       if (data.success) return new RemoteError(data.data);
       return new EndpointError(codeOf(error.code), `The helper refused the request: ${error.message}`);
     }
@@ -320,7 +323,7 @@ function codeOf(rpcCode: number): ErrorCode<'EndpointError'> {
 }
 
 function parseResult<T>(method: MethodName, schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
+  const parsed = tolerantParse(schema, value);
   if (parsed.success) return parsed.data;
   throw new EndpointError(
     'malformedMessage',
@@ -338,15 +341,4 @@ function notificationSchema<N extends NotificationName>(name: N): z.ZodType<Noti
   const table: { readonly [K in NotificationName]: { readonly params: z.ZodType<NotificationParams<K>> } } =
     notifications;
   return table[name].params;
-}
-
-function checkVersion(theirs: number): void {
-  if (theirs >= oldestProtocolVersion && theirs <= protocolVersion) return;
-  const newer = theirs > protocolVersion;
-  throw new EndpointError(
-    'protocolVersionUnsupported',
-    `The extension speaks version ${String(theirs)} of the protocol, this program ${String(oldestProtocolVersion)} to ` +
-      `${String(protocolVersion)}. Update ${newer ? 'this program' : 'the extension'}: it is the older side.`,
-    { details: { theirs, oldest: oldestProtocolVersion, newest: protocolVersion } },
-  );
 }
