@@ -48,6 +48,27 @@ export declare class NetworkMonitor {
   stop(): void
 }
 
+/** Asks polkit, many questions at once. It does not keep the process alive. */
+export declare class Polkit {
+  /**
+   * Starts a thread that waits for questions; the bus is looked for at the first one. `onAnswer` is called once
+   * for each question, unless `stop` comes first. Throws `BUS_FAILED`.
+   */
+  static start(onAnswer: (answer: PolkitAnswer) => void): Polkit
+  /**
+   * Asks. `id` is the caller's, and not that of a question that is open. Throws `INVALID` for a question that
+   * cannot be asked.
+   */
+  check(id: number, question: PolkitQuestion): void
+  /**
+   * Takes a question back: its dialog closes, and it is answered with `dismissed` unless another answer was
+   * faster. One that is not open is left alone.
+   */
+  cancel(id: number): void
+  /** Ends everything; no answer comes any more. A second stop does nothing. */
+  stop(): void
+}
+
 /**
  * A TUN interface of the calling process's network namespace.
  *
@@ -248,8 +269,8 @@ export type EndpointEvent =
 /** Where and how to listen. */
 export interface EndpointOptions {
   /**
-   * Absolute path of the socket, at most 107 bytes. Its directory must belong to root or this uid and be
-   * writable by no one else.
+   * Absolute path of the socket, at most 107 bytes. Every directory above it must belong to root or this uid and
+   * be writable by no one else; only above the last one sticky ones may be.
    */
   path: string
   /** Permissions of the socket, such as `0o666`; the umask does not narrow them. */
@@ -275,6 +296,11 @@ export interface EndpointOptions {
   handshakeTimeoutMs: number
   /** Turns away processes of other user and pid namespaces, and those whose namespaces cannot be read. */
   requireSameNamespaces: boolean
+  /**
+   * How many descriptors from 3 on the service manager passed (`LISTEN_FDS`). If one of them listens on `path`, it
+   * is used and its file stays when this listener stops; 0 to 1024, none unless told.
+   */
+  inheritedDescriptors?: number
   /** Does without what Linux 6.5 (`SO_PEERPIDFD`) and 6.16 (`SO_PASSRIGHTS`) brought, to test what older ones get. */
   olderKernel?: boolean
 }
@@ -391,6 +417,34 @@ export declare function networkManagerAvailable(): boolean
  * At most 2 s.
  */
 export declare function networkManagerReload(): void
+
+/** polkit's answer. */
+export interface PolkitAnswer {
+  /** Which question it answers. */
+  id: number
+  /**
+   * `authorized`; `challenge`: a person would have to be asked and was not; `denied`; `dismissed`: the dialog was
+   * closed or the question taken back; `refused`: polkitd does not answer such a question, `message` says why;
+   * `failed`: there is no answer, or one that makes no sense.
+   */
+  outcome: 'authorized' | 'challenge' | 'denied' | 'dismissed' | 'refused' | 'failed'
+  /** Of `refused` and `failed`; otherwise empty. */
+  message: string
+}
+
+/** A question for polkit. */
+export interface PolkitQuestion {
+  /** The process that wants to do something. */
+  pid: number
+  /** Its start, in clock ticks since boot, in decimal (field 22 of /proc/PID/stat): polkitd compares. */
+  startTime: string
+  /** Its uid, as the kernel named it: polkitd takes it as it is given. */
+  uid: number
+  /** The action's id. */
+  actionId: string
+  /** Whether a person may be asked for a password. */
+  interactive: boolean
+}
 
 /** The public key, in base64, of the private key in a file. Throws `KEY_UNAVAILABLE` or `KEY_REFUSED`. */
 export declare function publicKeyOf(privateKeyFile: string): string

@@ -10,6 +10,7 @@
 mod call;
 mod error;
 mod network_manager;
+mod polkit;
 mod resolved;
 
 use std::time::Duration;
