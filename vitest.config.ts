@@ -43,6 +43,17 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'attack',
+          include: ['test/attack/**/*.test.ts'],
+          setupFiles: ['test/rig/require-namespaces.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'desktop',
           include: ['test/desktop/**/*.test.ts'],
           fileParallelism: false,

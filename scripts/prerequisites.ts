@@ -60,11 +60,17 @@ const screen: readonly Prerequisite[] = [
   file('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf', 'fonts-dejavu-core'),
 ];
 
+/** What sees and presses the shipped app's buttons, which takes no debugger. */
+const accessibility: readonly Prerequisite[] = [
+  file('/usr/libexec/at-spi-bus-launcher', 'at-spi2-core'),
+  file('/usr/lib/x86_64-linux-gnu/girepository-1.0/Atspi-2.0.typelib', 'gir1.2-atspi-2.0'),
+];
+
 const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
   unit: [program('python3', 'python3'), program('unshare', 'util-linux'), program('setpriv', 'util-linux')],
   netns: [...network, program('tcpdump', 'tcpdump')],
   bus: [...network, ...bus, ...polkit, file('/usr/lib/python3/dist-packages/dbusmock', 'python3-dbusmock')],
-  desktop: [...network, ...electron, ...bus, ...polkit, ...screen],
+  desktop: [...network, ...electron, ...bus, ...polkit, ...screen, ...accessibility],
   attack: [...network, ...bus, ...polkit, program('cc', 'gcc'), program('nsenter', 'util-linux')],
   fuzz: [
     program('ip', 'iproute2'),
@@ -75,7 +81,7 @@ const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
   ],
   demo: network,
   start: [program('ip', 'iproute2'), program('nft', 'nftables'), ...electron],
-  bench: [...network, ...electron, ...bus, ...screen],
+  bench: [...network, ...electron, ...bus, ...polkit, ...screen],
   package: python,
 };
 
