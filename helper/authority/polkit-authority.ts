@@ -16,6 +16,8 @@ export type PolkitStart = (onAnswer: (answer: PolkitAnswer) => void) => PolkitCo
 
 /** Dialogs that all callers together may have open; over it, a question is asked as if it were not interactive. */
 export const maximumDialogs = 16;
+/** Dialogs of one uid, so that nobody can keep the others from being asked. */
+export const maximumDialogsPerUid = 4;
 /** Questions without a dialog that polkitd has before it at once; the others wait for their turn. */
 export const maximumQuestions = 64;
 
@@ -64,7 +66,7 @@ export class PolkitAuthority implements Authority {
     // Unsigned 32 bits in the binding; four billion questions later the first ones are long answered.
     this.#lastId = (this.#lastId + 1) >>> 0;
     const id = this.#lastId;
-    const isDialog = question.interactive && this.#count(true) < maximumDialogs;
+    const isDialog = question.interactive && this.#mayOpenDialog(question.subject.uid);
     const { promise, resolve } = Promise.withResolvers<AuthorityAnswer>();
     const takeBack = (): void => {
       this.#drop(waiting, 'dismissed');
@@ -103,10 +105,15 @@ export class PolkitAuthority implements Authority {
     for (const waiting of [...this.#queue.splice(0), ...this.#asked.values()]) waiting.settle('absent');
   }
 
-  #count(isDialog: boolean): number {
-    const among = (questions: Iterable<Waiting>): number =>
-      [...questions].filter((waiting) => waiting.isDialog === isDialog).length;
-    return among(this.#asked.values()) + (isDialog ? among(this.#queue) : 0);
+  /** Dialogs are asked at once, so none is in the queue. */
+  #mayOpenDialog(uid: number): boolean {
+    const open = [...this.#asked.values()].filter(({ isDialog }) => isDialog);
+    const own = open.filter(({ question }) => question.subject.uid === uid);
+    return open.length < maximumDialogs && own.length < maximumDialogsPerUid;
+  }
+
+  #questionsAsked(): number {
+    return [...this.#asked.values()].filter(({ isDialog }) => !isDialog).length;
   }
 
   /** Asks what may be asked now. Dialogs never wait for their turn, nor does anything wait for them. */
@@ -115,7 +122,7 @@ export class PolkitAuthority implements Authority {
     while (index < this.#queue.length) {
       const waiting = this.#queue[index];
       if (waiting === undefined) return;
-      if (!waiting.isDialog && this.#count(false) >= maximumQuestions) {
+      if (!waiting.isDialog && this.#questionsAsked() >= maximumQuestions) {
         index += 1;
         continue;
       }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { PolkitAuthority } from '@sallyport/helper/authority/polkit-authority.ts';
+import { maximumDialogsPerUid, PolkitAuthority } from '@sallyport/helper/authority/polkit-authority.ts';
 import type { AuthorityAnswer, AuthoritySubject } from '@sallyport/helper/endpoint/authority.ts';
 import { Logger } from '@sallyport/helper/log/logger.ts';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
@@ -229,10 +229,11 @@ describe('with a person at the screen', () => {
     expect(await open).toBe('yes');
   });
 
-  test('16 dialogs may be open, and the next question is answered without one', async () => {
+  test('a uid may have 4 dialogs open, and the next question is answered without one', async () => {
     await rig.answer(alice, 'wait');
     const open: Promise<AuthorityAnswer>[] = [];
-    for (let count = 0; count < 16; count += 1) open.push(ask(subject, 'configure', { interactive: true }));
+    for (let count = 0; count < maximumDialogsPerUid; count += 1)
+      open.push(ask(subject, 'configure', { interactive: true }));
     expect(await ask(subject, 'configure', { interactive: true })).toBe('challenge');
     await rig.answer(alice, 'dismiss');
     expect(new Set(await Promise.all(open))).toEqual(new Set(['dismissed']));
@@ -327,4 +328,23 @@ test('extensions have actions of their own', async () => {
     authority.check({ subject, actionId: actionId(identifier, 'use'), interactive: false }),
   );
   expect(await Promise.all(answers)).toEqual(['no', 'yes']);
+});
+
+test('a question without a dialog is answered in a few milliseconds', async () => {
+  const subject = await processOf(alice);
+  await rig.setSession(alice, 'active');
+  await ask(subject, 'use');
+  const times: number[] = [];
+  for (let round = 0; round < 300; round += 1) {
+    const begin = performance.now();
+    expect(await ask(subject, 'use')).toBe('yes');
+    times.push(performance.now() - begin);
+  }
+  const sorted = times.toSorted((one, other) => one - other);
+  const median = sorted[150] ?? Infinity;
+  process.stdout.write(
+    `polkit: median ${median.toFixed(2)} ms, p99 ${(sorted[296] ?? Infinity).toFixed(2)} ms\n`,
+  );
+  // A person waits for it at every call; the aim is 2 ms, the rest is a busy machine's.
+  expect(median).toBeLessThan(10);
 });
