@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   configurationDraftSchema,
   type Configuration,
@@ -9,8 +9,10 @@ import {
 } from '@sallyport/shared/protocol/configuration.ts';
 import { maximumConfigurations } from '@sallyport/shared/protocol/limits.ts';
 import { Keychain } from '../keychain/keychain.ts';
+import { pendingLifetime } from '../keychain/pending-secrets.ts';
 import { maximumSecretBytes } from '../keychain/sealed.ts';
 import type { SealedSecretStore } from '../keychain/secret-store.ts';
+import { StoppingFiles } from '../testing/stopping-files.ts';
 import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
 import { ConfigurationStore } from './configuration-store.ts';
 
@@ -229,7 +231,99 @@ describe('secrets', () => {
   });
 });
 
+describe('an imported secret', () => {
+  it('[K4] can be used by the uid that imported it, once it is in the store', async () => {
+    const reference = randomUUID();
+    await secrets.put(reference, secret);
+    const one = draft({ secretReferences: [reference] });
+    const invalid = { domain: 'VPNError', code: 'configurationInvalid' };
+    await expect(save(one)).rejects.toMatchObject(invalid);
+    store.pending.add(reference, 7);
+    await expect(save(one)).rejects.toMatchObject(invalid);
+    await expect(save(one, null, { [reference]: secret })).rejects.toThrow();
+    expect(new Uint8Array(await secrets.read(reference))).toEqual(secret);
+    store.pending.add(reference, 1000);
+    await save(one);
+    expect(store.pending.size).toBe(0);
+    await expect(save(draft({ name: 'Other', secretReferences: [reference] }))).rejects.toMatchObject(
+      invalid,
+    );
+    await store.remove(one.id);
+    expect(await secrets.list()).toEqual([]);
+  });
+
+  it('[K4] still waits when the save that would use it fails', async () => {
+    const reference = randomUUID();
+    await secrets.put(reference, secret);
+    store.pending.add(reference, 1000);
+    const one = draft({ secretReferences: [reference] });
+    const clear = await obstruct(one.id);
+    await expect(save(one)).rejects.toMatchObject({ code: 'configurationReadWriteFailed' });
+    await clear();
+    expect(await secrets.list()).toEqual([reference]);
+    await save(one);
+  });
+
+  it('[K4] that nobody used is collected after an hour, and at the next start', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const [late, used] = [randomUUID(), randomUUID()];
+      for (const reference of [late, used]) {
+        await secrets.put(reference, secret);
+        store.pending.add(reference, 1000);
+      }
+      await save(draft({ secretReferences: [used] }));
+      now += pendingLifetime;
+      vi.advanceTimersByTime(pendingLifetime);
+      vi.useRealTimers();
+      await expect.poll(() => secrets.list()).toEqual([used]);
+      const forgotten = randomUUID();
+      await secrets.put(forgotten, secret);
+      store.pending.add(forgotten, 1000);
+      await open();
+      expect(await secrets.list()).toEqual([used]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('a store whose key is lost', () => {
+  it('[K1] keeps its configurations, takes no secret, and lets them be removed', async () => {
+    const reference = randomUUID();
+    const one = draft({ secretReferences: [reference] });
+    await save(one, null, { [reference]: secret });
+    await rm(join(directory.path, 'secrets/master-key'));
+    const options = { log: () => undefined, sealer: null };
+    const keychain = await Keychain.open(join(directory.path, 'secrets'), options);
+    secrets = keychain.secrets;
+    store = await open();
+    expect(store.list()).toHaveLength(1);
+    expect(await secrets.list()).toEqual([reference]);
+    const other = randomUUID();
+    await expect(
+      save(draft({ name: 'Other', secretReferences: [other] }), null, { [other]: secret }),
+    ).rejects.toMatchObject({ domain: 'KeychainError', code: 'storeUnreadable' });
+    await save({ ...one, name: 'Renamed' }, 1);
+    await store.remove(one.id);
+    expect(await secrets.list()).toEqual([]);
+  });
+});
+
 describe('removing', () => {
+  it('[K4, K5] that dies before the secrets are gone is completed at the next start', async () => {
+    const options = { log: () => undefined, sealer: null };
+    const reference = randomUUID();
+    const saved = await save(draft({ secretReferences: [reference] }), null, { [reference]: secret });
+    const files = new StoppingFiles(0);
+    const dying = await Keychain.open(join(directory.path, 'secrets'), { ...options, files });
+    await (await ConfigurationStore.open(folder, dying.secrets, () => undefined)).remove(saved.id);
+    expect(files.isStopped).toBe(true);
+    expect(await secrets.list()).toEqual([reference]);
+    expect((await open()).list()).toEqual([]);
+    expect(await secrets.list()).toEqual([]);
+  });
+
   it('[K4] removes what only the configuration referenced', async () => {
     const [one, two] = [randomUUID(), randomUUID()];
     const first = await save(draft({ secretReferences: [one] }), null, { [one]: secret });

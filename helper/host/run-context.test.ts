@@ -3,6 +3,7 @@ import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.t
 import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
 import type { ResolvedNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import type { WireGuardSettings } from '@sallyport/shared/provider/wireguard.ts';
+import { encodeIdentity } from '../keychain/identity-record.ts';
 import { MemoryItemStore, MemorySecretStore } from '../testing/memory-keychain.ts';
 import { MemoryVirtualInterface } from '../testing/memory-virtual-interface.ts';
 import { testConfiguration } from '../testing/session-harness.ts';
@@ -124,6 +125,49 @@ describe('setTunnelNetworkSettings', () => {
     const canceled = { domain: 'NetworkSettingsError', code: 'networkSettingsCanceled' };
     await expect(applying).rejects.toMatchObject(canceled);
     await expect(rig.context.setTunnelNetworkSettings(null)).rejects.toMatchObject(canceled);
+  });
+});
+
+describe('the keychain of a provider', () => {
+  const passwordReference = '5f0e6b3c-1d7e-4c51-9f0e-0d2b5b1c7a12';
+  const identityReference = '5f0e6b3c-1d7e-4c51-9f0e-0d2b5b1c7a13';
+  const identity = { privateKey: Uint8Array.of(1, 2), certificates: [Uint8Array.of(3), Uint8Array.of(4)] };
+
+  it('[K1] keeps its own items, and gives the secrets and identities of the configuration as copies', async () => {
+    const { context, items, secrets } = new Rig();
+    const { keychain } = context;
+    await secrets.put(passwordReference, Uint8Array.of(5));
+    await secrets.put(identityReference, encodeIdentity(identity));
+    await keychain.setPassword('service', 'account', 'password');
+    expect(await keychain.getPassword('service', 'account')).toBe('password');
+    expect(await keychain.findCredentials('service')).toEqual([{ account: 'account', password: 'password' }]);
+    expect(await keychain.deletePassword('service', 'account')).toBe(true);
+    expect(await items.getPassword('service', 'account')).toBeNull();
+    (await keychain.secret(passwordReference)).fill(0);
+    expect(await keychain.secret(passwordReference)).toEqual(Uint8Array.of(5));
+    expect(await keychain.identity(identityReference)).toEqual(identity);
+  });
+
+  it('says what a reference is not', async () => {
+    const { context, secrets } = new Rig();
+    const missing = { domain: 'ProviderError', code: 'secretNotFound' };
+    await expect(context.keychain.secret(passwordReference)).rejects.toMatchObject(missing);
+    await expect(context.keychain.identity(identityReference)).rejects.toMatchObject(missing);
+    await secrets.put(passwordReference, new TextEncoder().encode('a password'));
+    await expect(context.keychain.identity(passwordReference)).rejects.toMatchObject({
+      domain: 'KeychainError',
+      code: 'malformedFile',
+    });
+  });
+
+  it('works during the stop, and is closed once the instance is released', async () => {
+    const { context } = new Rig();
+    context.stopping();
+    await context.keychain.setPassword('service', 'account', 'last words');
+    context.released();
+    const closed = { domain: 'ProviderError', code: 'stopped' };
+    await expect(context.keychain.getPassword('service', 'account')).rejects.toMatchObject(closed);
+    await expect(context.keychain.secret(passwordReference)).rejects.toMatchObject(closed);
   });
 });
 

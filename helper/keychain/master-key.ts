@@ -51,7 +51,16 @@ export async function openMasterKey(options: MasterKeyOptions): Promise<MasterKe
   }
   if (content === null) {
     if (await holdsSecrets(options.directory)) throw unreadable('their master key is missing.');
-    return await storeKey(options, path, native().Vault.generate());
+    try {
+      return await storeKey(options, path, native().Vault.generate());
+    } catch (error) {
+      throw new KeychainError(
+        'storeUnreadable',
+        `No secrets can be stored: their master key could not be written to ${path}. Check that the disk has room and ` +
+          'can be written, then start the helper again.',
+        { cause: error },
+      );
+    }
   }
   let key: MasterKey;
   try {

@@ -264,4 +264,27 @@ describe('sessions among each other, and their configurations', () => {
     await harness.connect(own.id);
     expect(harness.interfaces.latest.device?.privateKeyFile).toBe(`/memory/${reference}`);
   });
+
+  it('[K1, K4] gives a provider its own items, and the secrets of its own configuration alone', async () => {
+    const reference = randomUUID();
+    const seen: unknown[] = [];
+    class Keeping extends Recorder {
+      override async startTunnel(): Promise<void> {
+        seen.push(await this.keychain.getPassword('service', 'account'));
+        await this.keychain.setPassword('service', 'account', 'kept');
+        seen.push([...(await this.keychain.secret(reference))]);
+      }
+    }
+    const other = 'com.example.other';
+    const harness = new SessionHarness({ [testProvider]: Keeping, [other]: Keeping });
+    await harness.secrets.put(reference, Uint8Array.of(7));
+    const stranger = harness.save(testConfiguration());
+    harness.manager.start(stranger.id, null, false);
+    await harness.until(stranger.id, 'disconnected');
+    expect(harness.snapshot(stranger.id).lastEnd?.error).toMatchObject({ code: 'secretNotFound' });
+    await harness.connect(harness.save(testConfiguration({ secretReferences: [reference] })).id);
+    const foreign = testConfiguration({ secretReferences: [reference] }, { providerBundleIdentifier: other });
+    await harness.connect(harness.save(foreign).id);
+    expect(seen).toEqual([null, 'kept', [7], null, [7]]);
+  });
 });

@@ -221,14 +221,19 @@ describe('a tunnel to a foreign WireGuard peer', () => {
     const conf = await peer.clientConf();
     const manager = await importConf(client, conf);
     const secrets = join(helper.directory, 'state', 'secrets');
-    for (const name of await readdir(secrets)) {
-      expect((await stat(join(secrets, name))).mode & 0o777).toBe(0o600);
+    const names = await readdir(secrets);
+    expect(names).toHaveLength(1 + manager.secretReferences.length);
+    const key = Buffer.from(conf.privateKey, 'base64');
+    for (const name of names) {
+      const path = join(secrets, name);
+      expect((await stat(path)).mode & 0o777).toBe(0o600);
+      expect((await readFile(path)).includes(key)).toBe(false);
     }
     expect((await stat(secrets)).mode & 0o777).toBe(0o700);
     const stored = JSON.stringify([manager.protocolConfiguration, helper.log, environment]);
     expect(stored).not.toContain(conf.privateKey);
     await manager.remove();
-    expect(await readdir(secrets)).toEqual([]);
+    expect(await readdir(secrets)).toEqual(['master-key']);
     await peer.removeClient(conf);
   });
 });
