@@ -193,44 +193,6 @@ describe('an unverified caller', () => {
   });
 });
 
-describe('what is no request', () => {
-  const request = { jsonrpc: '2.0', id: 1, method: 'hello', params: {} };
-  it.each([
-    ['no JSON', new TextEncoder().encode('{"jsonrpc":')],
-    ['no UTF-8', new Uint8Array([0x22, 0xff, 0x22])],
-    ['empty', new Uint8Array()],
-    ['null', null],
-    ['a number', 1],
-    ['a batch', [request]],
-    ['of another version', { ...request, jsonrpc: '1.0' }],
-    ['without a version', { id: 1, method: 'hello', params: {} }],
-    ['with parameters by position', { ...request, params: [1] }],
-    ['with null parameters', { ...request, params: null }],
-    ['with an id that is a string', { ...request, id: '1' }],
-    ['with an id that is null', { ...request, id: null }],
-    ['with an endless method', { ...request, method: 'x'.repeat(101) }],
-    ['with a field too many', { ...request, surprise: 1 }],
-    ['a notification', { jsonrpc: '2.0', method: 'hello', params: {} }],
-    ['progress', { jsonrpc: '2.0', method: '$/progress', params: { token: 1, value: 1 } }],
-    ['tracing', { jsonrpc: '2.0', method: '$/setTrace', params: { value: 'verbose' } }],
-    ['a cancellation of nothing', { jsonrpc: '2.0', method: '$/cancelRequest' }],
-    ['a cancellation with null', { jsonrpc: '2.0', method: '$/cancelRequest', params: null }],
-    ['a cancellation of an object', { jsonrpc: '2.0', method: '$/cancelRequest', params: { id: {} } }],
-    ['an answer', { jsonrpc: '2.0', id: 1, result: {} }],
-    ['a failed answer', { jsonrpc: '2.0', id: 1, error: { code: 1, message: '' } }],
-  ])('[E10] ends the connection that sent it, and no other: %s', async (_what, payload) => {
-    const other = listener.connect();
-    await other.hello();
-    const client = listener.connect();
-    await client.hello();
-    client.sendRaw(payload);
-    await settle();
-    expect(client.closedBecause).toMatch(/^a frame is not/);
-    expect(closed).toEqual([2]);
-    expect(await other.call('extension.list')).toHaveProperty('result');
-  });
-});
-
 describe('answers', () => {
   it('carry the typed error of a handler', async () => {
     const client = listener.connect();

@@ -1,12 +1,12 @@
 import {
   CancellationTokenSource,
-  createMessageConnection,
   ResponseError,
   type CancellationToken,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
 import { EndpointError, isError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import { includesRole, roleFor, type Role } from '@sallyport/shared/protocol/authorization.ts';
+import { connectMessages } from '@sallyport/shared/protocol/message-connection.ts';
 import type { MethodName, NotificationName, NotificationParams } from '@sallyport/shared/protocol/methods.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import type { Authority } from './authority.ts';
@@ -204,7 +204,7 @@ export class EndpointServer {
     const writer = new FrameWriter({ send, close }, (request) => {
       if (requests.delete(request)) this.#limits.release(peer.uid);
     });
-    const rpc = createMessageConnection(reader, writer, undefined, {
+    const rpc = connectMessages(reader, writer, {
       cancellationStrategy: {
         receiver: {
           kind: 'id',

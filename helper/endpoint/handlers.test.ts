@@ -171,7 +171,7 @@ describe('configurations', () => {
     const stored = await readFile(join(directory.path, 'configurations', `${one.id}.json`), 'utf8');
     expect(stored).not.toContain(canary);
     await call('configurations.remove', { id: one.id });
-    expect(await readdir(join(directory.path, 'secrets'))).toEqual([]);
+    expect(await readdir(join(directory.path, 'secrets'))).toEqual(['master-key']);
   });
 
   it('[M6] are removed with their running session, which clients hear of in order', async () => {

@@ -6,6 +6,7 @@ import type { EndpointEvent } from '../native/binding.d.ts';
 import { native } from '../native/load.ts';
 import type { Listener, ListenerEvent } from './endpoint-server.ts';
 import { applicationError } from './frame-connection.ts';
+import { inheritedDescriptors } from './inherited-descriptors.ts';
 
 export interface ListenOptions {
   readonly path: string;
@@ -30,8 +31,9 @@ const frameDeadline = 5000;
 /**
  * Opens the endpoint's socket.
  *
- * Anyone may connect to the system's socket and is then verified; a developer's lies in a directory that only its
- * owner may enter. The native side refuses a directory that somebody else could write to.
+ * The service manager's is used if it passed one. Anyone may connect to the system's socket and is then verified; a
+ * developer's lies in a directory that only its owner may enter. The native side refuses a path that somebody else
+ * could change.
  */
 export function listenNatively(options: ListenOptions, onEvent: (event: ListenerEvent) => void): Listener {
   const directory = dirname(options.path);
@@ -50,6 +52,7 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
       maxQueuedBytes: maximumQueuedBytes,
       handshakeTimeoutMs: frameDeadline,
       requireSameNamespaces: !options.developerMode,
+      inheritedDescriptors: inheritedDescriptors(process.env, process.pid),
     },
     (event) => {
       receive(event, options, onEvent);
