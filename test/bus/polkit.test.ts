@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { appendFile, readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { maximumDialogsPerUid, PolkitAuthority } from '@sallyport/helper/authority/polkit-authority.ts';
 import type { AuthorityAnswer, AuthoritySubject } from '@sallyport/helper/endpoint/authority.ts';
@@ -75,19 +76,16 @@ describe('without interaction', () => {
     ['inactive', 'challenge'],
     ['remote', 'challenge'],
     ['none', 'challenge'],
-  ])(
-    '[E4] a uid whose session is %s may use tunnels: %s; the rest is always a challenge',
-    async (state, use) => {
-      const subject = await processOf(alice);
-      await rig.setSession(alice, state);
-      expect(await ask(subject, 'use')).toBe(use);
-      expect(await ask(subject, 'configure')).toBe('challenge');
-      expect(await ask(subject, 'read-log')).toBe('challenge');
-      expect(await rig.asked()).toEqual([]);
-    },
-  );
+  ])('a uid whose session is %s may use tunnels: %s; the rest is always a challenge', async (state, use) => {
+    const subject = await processOf(alice);
+    await rig.setSession(alice, state);
+    expect(await ask(subject, 'use')).toBe(use);
+    expect(await ask(subject, 'configure')).toBe('challenge');
+    expect(await ask(subject, 'read-log')).toBe('challenge');
+    expect(await rig.asked()).toEqual([]);
+  });
 
-  test('[E4] switching users takes effect at the next question', async () => {
+  test('switching users takes effect at the next question', async () => {
     const [first, second] = [await processOf(alice), await processOf(bob)];
     await rig.setSession(alice, 'active');
     await rig.setSession(bob, 'inactive');
@@ -97,7 +95,7 @@ describe('without interaction', () => {
     expect([await ask(first, 'use'), await ask(second, 'use')]).toEqual(['challenge', 'yes']);
   });
 
-  test('[E4] root may do everything, with no session and nobody asked', async () => {
+  test('root may do everything, with no session and nobody asked', async () => {
     const subject = await processOf(0);
     for (const name of ['use', 'configure', 'read-log'] as const) {
       expect(await ask(subject, name, { interactive: true })).toBe('yes');
@@ -105,7 +103,7 @@ describe('without interaction', () => {
     expect(await rig.asked()).toEqual([]);
   });
 
-  test('[E4] a pid that was used again is not who it was', async () => {
+  test('[E3] a pid that was used again is not who it was', async () => {
     const subject = await processOf(alice);
     await rig.setSession(alice, 'active');
     const later = { ...subject, startTime: String(Number(subject.startTime) + 1) };
@@ -121,7 +119,7 @@ describe('without interaction', () => {
     expect(await ask(subject, 'use')).toBe('no');
   });
 
-  test('[E4] a rule of the administrator’s decides', async () => {
+  test('a rule of the administrator’s decides', async () => {
     const [first, second] = [await processOf(alice), await processOf(bob)];
     for (const uid of [alice, bob]) await rig.setSession(uid, 'active');
     await rig.addRule(`polkit.addRule(function (action, subject) {
@@ -131,6 +129,24 @@ describe('without interaction', () => {
     });`);
     expect([await ask(first, 'configure'), await ask(first, 'read-log')]).toEqual(['yes', 'yes']);
     expect([await ask(second, 'configure'), await ask(second, 'use')]).toEqual(['no', 'no']);
+  });
+
+  test('the rule that docs/security.md gives does what it says there', async () => {
+    const text = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8');
+    const rule = /```js\n(polkit\.addRule.*?)```/s.exec(text)?.[1] ?? '';
+    const carol = 4103;
+    for (const uid of [alice, bob, carol]) await rig.setSession(uid, 'active');
+    await appendFile(
+      '/etc/group',
+      `tunnel-admins:x:4201:user${String(alice)}\nguests:x:4202:user${String(bob)}\n`,
+    );
+    await rig.addRule(rule);
+    const [member, guest, other] = [await processOf(alice), await processOf(bob), await processOf(carol)];
+    expect([await ask(member, 'use'), await ask(member, 'configure')]).toEqual(['yes', 'yes']);
+    expect([await ask(guest, 'use'), await ask(guest, 'configure')]).toEqual(['no', 'no']);
+    expect([await ask(other, 'use'), await ask(other, 'configure')]).toEqual(['yes', 'challenge']);
+    await rig.setSession(alice, 'remote');
+    expect(await ask(member, 'configure')).toBe('challenge');
   });
 
   test('an action that is not installed is refused, and the log says so', async () => {
@@ -158,7 +174,7 @@ describe('with a person at the screen', () => {
     await rig.setSession(alice, 'active');
   });
 
-  test('[E4] a password is asked for once and kept for the process that asked', async () => {
+  test('a password is asked for once and kept for the process that asked', async () => {
     await rig.answer(alice, 'yes');
     expect(await ask(subject, 'configure', { interactive: true })).toBe('yes');
     expect(await rig.asked()).toEqual([
@@ -189,7 +205,7 @@ describe('with a person at the screen', () => {
   test.each<['no' | 'dismiss', AuthorityAnswer]>([
     ['no', 'no'],
     ['dismiss', 'dismissed'],
-  ])('[E4] the person’s "%s" is "%s", and is not kept', async (said, answer) => {
+  ])('the person’s "%s" is "%s", and is not kept', async (said, answer) => {
     await rig.answer(alice, said);
     expect(await ask(subject, 'configure', { interactive: true })).toBe(answer);
     expect(await ask(subject, 'configure')).toBe('challenge');
@@ -252,7 +268,7 @@ describe('with a person at the screen', () => {
 });
 
 describe('without polkit', () => {
-  test('[E4] nobody is authorized while polkitd is stopped, and who may is again once it is back', async () => {
+  test('nobody is authorized while polkitd is stopped, and who may is again once it is back', async () => {
     const subject = await processOf(alice);
     await rig.setSession(alice, 'active');
     expect(await ask(subject, 'use')).toBe('yes');
