@@ -2,6 +2,7 @@ import { DesktopApp } from '../desktop/rig/desktop-app.ts';
 import { startDesktop } from '../desktop/rig/desktop.ts';
 import { installApp } from '../desktop/rig/installed-app.ts';
 import { RootHelper } from '../desktop/rig/root-helper.ts';
+import { seat } from '../desktop/rig/seat.ts';
 import { median, round, type BenchResult } from './result.ts';
 
 const launches = 7;
@@ -16,7 +17,8 @@ export async function benchAppStart(): Promise<BenchResult> {
   await using stack = new AsyncDisposableStack();
   const desktop = stack.use(await startDesktop());
   const installed = stack.use(await installApp());
-  stack.use(await RootHelper.start(desktop.person.uid));
+  stack.use(await seat(desktop.person));
+  stack.use(await RootHelper.start());
   const window: number[] = [];
   const usable: number[] = [];
   for (let index = 0; index < launches; index += 1) {

@@ -3,11 +3,13 @@ import { fetchText, pageUrl } from '../rig/measure.ts';
 import { PeerNetwork } from '../rig/peer-network.ts';
 import { pageText } from '../rig/peer-site.ts';
 import { run } from '../rig/run.ts';
+import type { PolkitRig } from '../rig/polkit.ts';
 import { waitUntil } from '../rig/wait.ts';
 import { DesktopApp } from './rig/desktop-app.ts';
 import { startDesktop, type Desktop } from './rig/desktop.ts';
 import { expectVisible } from './rig/expect-visible.ts';
 import { installApp, type InstalledApp } from './rig/installed-app.ts';
+import { seat } from './rig/seat.ts';
 import { RootHelper } from './rig/root-helper.ts';
 
 /**
@@ -19,12 +21,18 @@ const stack = new AsyncDisposableStack();
 let desktop: Desktop;
 let installed: InstalledApp;
 let network: PeerNetwork;
+let polkit: PolkitRig;
 let helper: RootHelper;
 let app: DesktopApp;
 let conf: { readonly text: string; readonly publicKey: string };
 
 const launch = (colorScheme: 'light' | 'dark' = 'light') =>
   DesktopApp.launch({ person: desktop.person, executable: installed.executable, colorScheme });
+
+const configure = 'org.sallyport.helper.configure';
+
+/** Actions for which a password was asked, oldest first. */
+const passwordsAsked = async () => (await polkit.asked()).map(({ actionId }) => actionId);
 
 /** Bytes and handshakes that the peer has seen of our client. */
 async function seenByPeer() {
@@ -40,6 +48,7 @@ beforeAll(async () => {
   desktop = stack.use(await startDesktop());
   installed = stack.use(await installApp());
   network = stack.use(await PeerNetwork.start());
+  polkit = stack.use(await seat(desktop.person));
   conf = await network.clientConf({ persistentKeepalive: 1 });
   app = stack.use(await launch());
 });
@@ -61,7 +70,7 @@ describe('without a helper', () => {
   });
 
   it('goes on by itself once the helper is there', async () => {
-    helper = stack.use(await RootHelper.start(desktop.person.uid));
+    helper = stack.use(await RootHelper.start());
     await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }), 40_000);
     await app.picture('packed-empty');
   });
@@ -126,6 +135,17 @@ describe('a file', () => {
     await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }));
   });
 
+  it('becomes no tunnel when the administrator does not agree, and the reason is told', async () => {
+    await polkit.answer(desktop.person.uid, 'dismiss');
+    await app.drop({ name: 'home.conf', text: conf.text });
+    await expectVisible(app.page.getByRole('dialog', { name: 'home.conf was not imported' }));
+    expect(await passwordsAsked()).toEqual([configure]);
+    await app.picture('packed-denied');
+    await polkit.answer(desktop.person.uid, 'yes');
+    await app.page.keyboard.press('Escape');
+    await expectVisible(app.page.getByRole('heading', { name: 'Add your first tunnel' }));
+  });
+
   it('with scripts is imported only by choice, and without them', async () => {
     const scripted = conf.text.replace('[Peer]', 'PostUp = touch /tmp/sallyport-was-here\n[Peer]');
     await app.drop({ name: 'scripted.conf', text: scripted });
@@ -144,6 +164,8 @@ describe('a file', () => {
     await app.drop({ name: 'home.conf', text: conf.text });
     await expectVisible(app.page.getByRole('heading', { level: 1, name: 'home' }));
     await title('Not connected');
+    // Asked for at the import before, and kept by polkit since.
+    expect(await passwordsAsked()).toEqual([configure, configure]);
     await app.picture('packed-imported');
   });
 });
@@ -151,8 +173,11 @@ describe('a file', () => {
 describe('the button', () => {
   it('connects, with a real handshake', async () => {
     expect((await seenByPeer()).latestHandshake).toBe(0);
+    const asked = await passwordsAsked();
     await button('Connect').click();
     await title('Connected');
+    // Whoever sits in front of the computer may use its tunnels.
+    expect(await passwordsAsked()).toEqual(asked);
     await waitUntil('the peer saw a handshake', async () => (await seenByPeer()).latestHandshake > 0);
     const facts = app.page.locator('.tunnel-facts');
     await expect
@@ -279,16 +304,62 @@ it('breaks no rule of its page’s policy', () => {
   expect(app.complaints).toEqual([]);
 });
 
-// The last, since Playwright goes on waiting for a navigation that was denied.
-it('lets its page go nowhere', async () => {
-  const before = app.page.url();
-  await app.page.evaluate(`location.href = 'https://example.com/'`);
-  expect(await app.page.evaluate(`window.open('https://example.com/') === null`)).toBe(true);
-  const fetched = await app.page.evaluate(`fetch('https://example.com/').then(() => 'yes', () => 'no')`);
-  expect(fetched).toBe('no');
-  expect(
-    await app.page.evaluate(`navigator.permissions.query({ name: 'notifications' }).then((p) => p.state)`),
-  ).toBe('denied');
-  expect(app.page.url()).toBe(before);
-  expect(app.electron.windows()).toHaveLength(1);
+describe('the bridge', () => {
+  /** Makes a window with the app's own preload script elsewhere, as a page would that got past everything else. */
+  const callFrom = (place: 'foreign page' | 'subframe' | 'own page') =>
+    app.electron.evaluate(async ({ app: main, BrowserWindow }, where) => {
+      const window = new BrowserWindow({
+        show: false,
+        webPreferences: {
+          preload: `${main.getAppPath()}/preload.cjs`,
+          sandbox: true,
+          nodeIntegrationInSubFrames: true,
+        },
+      });
+      try {
+        await window.loadURL(where === 'foreign page' ? 'about:blank' : 'app://sallyport/index.html');
+        const bridge =
+          where === 'subframe'
+            ? `document.body.appendChild(document.createElement('iframe')).contentWindow.sallyport`
+            : 'window.sallyport';
+        return String(
+          await window.webContents.executeJavaScript(
+            `${bridge}.readState({}).then(() => 'answered', (error) => error.message)`,
+          ),
+        );
+      } finally {
+        window.destroy();
+      }
+    }, place);
+
+  it('answers our own page alone, and of it the main frame', async () => {
+    expect(await callFrom('own page')).toBe('answered');
+    expect(await callFrom('foreign page')).toContain('This page may not call the app.');
+    expect(await callFrom('subframe')).toContain('This page may not call the app.');
+  });
+});
+
+describe('the page', () => {
+  it('is permitted nothing', async () => {
+    const ask = (code: string) => app.page.evaluate(`${code}.then(() => 'granted', (error) => error.name)`);
+    expect(await ask('navigator.mediaDevices.getUserMedia({ video: true })')).toMatch(/NotAllowed|NotFound/);
+    expect(await ask('navigator.mediaDevices.getUserMedia({ audio: true })')).toMatch(/NotAllowed|NotFound/);
+    expect(await app.page.evaluate('Notification.requestPermission()')).toBe('denied');
+    const states = await app.page.evaluate(
+      `Promise.all(['notifications', 'geolocation', 'camera', 'microphone', 'clipboard-read', 'midi'].map(
+        (name) => navigator.permissions.query({ name }).then(({ state }) => state)))`,
+    );
+    expect(states).toEqual(Array.from({ length: 6 }, () => 'denied'));
+  });
+
+  // The last, since Playwright goes on waiting for a navigation that was denied.
+  it('goes nowhere', async () => {
+    const before = app.page.url();
+    await app.page.evaluate(`location.href = 'https://example.com/'`);
+    expect(await app.page.evaluate(`window.open('https://example.com/') === null`)).toBe(true);
+    const fetched = await app.page.evaluate(`fetch('https://example.com/').then(() => 'yes', () => 'no')`);
+    expect(fetched).toBe('no');
+    expect(app.page.url()).toBe(before);
+    expect(app.electron.windows()).toHaveLength(1);
+  });
 });

@@ -1,10 +1,9 @@
-"""Sees and presses what a screen reader would, over AT-SPI, with no debugger in the app.
+"""Sees what a screen reader would, over AT-SPI, with no debugger in the app.
 
 Turns accessibility on for the session first, as a screen reader does. Takes one JSON command a line on standard input
 and answers each with one JSON line:
   {"command": "find", "application": ..., "role": ..., "name": ...}
       -> {"found": {"sensitive", "x", "y", "width", "height"}}, the place on the screen, or {"found": null}
-  {"command": "press", "application": ..., "role": ..., "name": ...}  -> {"pressed": bool}
   {"command": "names", "application": ...}             -> {"names": ["role: name", ...]} of everything visible
 """
 
@@ -75,7 +74,7 @@ def search(request):
 def describe(node):
     if node is None:
         return None
-    place = node.get_component_iface().get_extents(Atspi.CoordType.SCREEN)
+    place = node.get_extents(Atspi.CoordType.SCREEN)
     return {
         "sensitive": node.get_state_set().contains(Atspi.StateType.SENSITIVE),
         "x": place.x,
@@ -89,9 +88,6 @@ def answer(request):
     match request["command"]:
         case "find":
             return {"found": describe(search(request))}
-        case "press":
-            node = search(request)
-            return {"pressed": node is not None and node.get_action_iface().do_action(0)}
         case "names":
             return {"names": [f"{n.get_role_name()}: {n.get_name()}" for n in nodes(request["application"])]}
     raise ValueError(request["command"])

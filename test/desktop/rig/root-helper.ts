@@ -11,19 +11,17 @@ const main = fileURLToPath(new URL('../../../helper/main.ts', import.meta.url));
 /** The helper as the service manager would run it: as root, at the system's own endpoint, with its checks on. */
 export class RootHelper implements AsyncDisposable {
   readonly #state: string;
-  readonly #administrator: number;
   #process: Background | null = null;
 
-  private constructor(state: string, administrator: number) {
+  private constructor(state: string) {
     this.#state = state;
-    this.#administrator = administrator;
   }
 
-  /** @param administrator uid that may change configurations, as polkit would have said */
-  static async start(administrator: number): Promise<RootHelper> {
+  /** To be started after polkit, whom it asks about everybody but root. */
+  static async start(): Promise<RootHelper> {
     // Its `/run`, its network and its resolv.conf are the rig's, or it would be the machine's.
     assertPrivateNamespaces();
-    const helper = new RootHelper(await mkdtemp(join(tmpdir(), 'sallyport-state-')), administrator);
+    const helper = new RootHelper(await mkdtemp(join(tmpdir(), 'sallyport-state-')));
     await helper.startAgain();
     return helper;
   }
@@ -38,7 +36,7 @@ export class RootHelper implements AsyncDisposable {
 
   /** After {@link stop}: the same state, a new process. */
   async startAgain(): Promise<void> {
-    const words = ['--administrator', String(this.#administrator), '--state', join(this.#state, 'helper')];
+    const words = ['--state', join(this.#state, 'helper')];
     this.#process = await Background.start(process.execPath, [...nodeArguments, main, ...words], {
       ready: /^\{"ready":/,
       readyTimeout: 30_000,

@@ -68,25 +68,26 @@ export class ScreenReader implements AsyncDisposable {
   /** Waits for a button and clicks its middle with the pointer. */
   async click(name: string): Promise<void> {
     const request = { command: 'find', application: this.#application, role: 'push button', name };
-    let place: z.infer<typeof foundSchema>['found'] = null;
-    await waitUntil(
-      `a button “${name}”`,
-      async () => {
-        place = foundSchema.parse(await this.#helper.ask(request)).found;
-        return place?.sensitive === true;
-      },
-      20_000,
-    );
-    const { x, y, width, height } = z.object(foundSchema.shape).parse({ found: place }).found ?? {
-      x: 0,
-      y: 0,
-      width: 0,
-      height: 0,
-    };
+    const deadline = performance.now() + 20_000;
+    let place = await this.#find(request);
+    while (place?.sensitive !== true) {
+      if (performance.now() > deadline) {
+        throw new Error(
+          `No button “${name}” can be clicked, but there are: ${(await this.names()).join(', ')}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      place = await this.#find(request);
+    }
+    const { x, y, width, height } = place;
     const words = [String(x + Math.round(width / 2)), String(y + Math.round(height / 2))];
     await run('xdotool', ['mousemove', ...words, 'click', '1'], {
       env: { ...process.env, ...this.#person.environment },
     });
+  }
+
+  async #find(request: object) {
+    return foundSchema.parse(await this.#helper.ask(request)).found;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
