@@ -20,6 +20,7 @@ import { replaceSection } from './bench/sections.ts';
 const benches: Readonly<Record<string, (helperMain: string) => Promise<BenchResult>>> = {
   dataplane: (helperMain) => inside('dataplane', helperMain),
   connect: (helperMain) => inside('connect', helperMain),
+  endpoint: (helperMain) => inside('endpoint', helperMain),
   'app-start': packedAppStart,
   install: benchInstall,
 };

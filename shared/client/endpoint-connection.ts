@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import {
   CancellationTokenSource,
-  createMessageConnection,
   ErrorCodes,
   ResponseError,
   type MessageConnection,
@@ -9,6 +8,7 @@ import {
 import * as z from 'zod';
 import { EndpointError, RemoteError, serializedErrorSchema, type ErrorCode } from '../protocol/errors.ts';
 import { roleFor } from '../protocol/authorization.ts';
+import { connectMessages } from '../protocol/message-connection.ts';
 import { messageToClientSchema } from '../protocol/messages.ts';
 import {
   methods,
@@ -97,7 +97,7 @@ export class EndpointConnection implements EndpointCaller {
     this.#socket = socket;
     this.#reader = new FramedMessageReader(socket, messageToClientSchema);
     this.#writer = new FramedMessageWriter(socket);
-    this.#rpc = createMessageConnection(this.#reader, this.#writer, undefined, {
+    this.#rpc = connectMessages(this.#reader, this.#writer, {
       messageStrategy: {
         handleMessage: (message, next) => {
           this.#handled += 1;

@@ -9,7 +9,7 @@ import {
   type MessageWriter,
 } from 'vscode-jsonrpc/node';
 import type { z } from 'zod';
-import { encodeFrame, FrameDecoder, FrameError } from '../protocol/frames.ts';
+import { encodeFrames, FrameDecoder, FrameError } from '../protocol/frames.ts';
 import { maximumFrameBytes } from '../protocol/limits.ts';
 import { decodePayload, encodePayload } from '../protocol/messages.ts';
 import { EndpointError } from '../protocol/errors.ts';
@@ -57,9 +57,15 @@ export class FramedMessageReader extends AbstractMessageReader implements Messag
   }
 }
 
-/** Writes JSON-RPC messages as our frames. */
+interface Unsent {
+  readonly payload: Uint8Array;
+  readonly settle: (error: Error | null | undefined) => void;
+}
+
+/** Writes JSON-RPC messages as our frames; those of one turn go out together, in one system call. */
 export class FramedMessageWriter extends AbstractMessageWriter implements MessageWriter {
   readonly #socket: Socket;
+  #unsent: Unsent[] = [];
   #refusal: EndpointError | null = null;
 
   constructor(socket: Socket) {
@@ -85,15 +91,30 @@ export class FramedMessageWriter extends AbstractMessageWriter implements Messag
       return Promise.reject(this.#refusal);
     }
     return new Promise((resolve, reject) => {
-      this.#socket.write(encodeFrame(payload), (error) => {
+      const settle = (error: Error | null | undefined): void => {
         if (error === null || error === undefined) resolve();
         else reject(error);
+      };
+      this.#unsent.push({ payload, settle });
+      if (this.#unsent.length > 1) return;
+      process.nextTick(() => {
+        this.#flush();
       });
     });
   }
 
   end(): void {
+    this.#flush();
     this.#socket.end();
+  }
+
+  #flush(): void {
+    const unsent = this.#unsent;
+    if (unsent.length === 0) return;
+    this.#unsent = [];
+    this.#socket.write(encodeFrames(unsent.map(({ payload }) => payload)), (error) => {
+      for (const { settle } of unsent) settle(error);
+    });
   }
 }
 

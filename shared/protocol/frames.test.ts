@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFrame, FrameDecoder, FrameError, frameHeaderBytes } from './frames.ts';
+import { encodeFrame, encodeFrames, FrameDecoder, FrameError, frameHeaderBytes } from './frames.ts';
 
 const maximum = 64;
 const payloads = fc.array(fc.uint8Array({ minLength: 1, maxLength: maximum }), { maxLength: 8 });
@@ -26,6 +26,14 @@ describe('frames', () => {
       fc.property(input, ({ all, pieces }) => {
         const decoder = new FrameDecoder(maximum);
         expect(pieces.flatMap((piece) => decoder.push(piece))).toEqual(all);
+      }),
+    );
+  });
+
+  it('are the same when they are put into one piece', () => {
+    fc.assert(
+      fc.property(payloads, (all) => {
+        expect(encodeFrames(all)).toEqual(concatenate(all.map(encodeFrame)));
       }),
     );
   });

@@ -21,10 +21,22 @@ export class FrameError extends Error {
 
 /** Puts a payload behind its length. */
 export function encodeFrame(payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(frameHeaderBytes + payload.byteLength);
-  new DataView(frame.buffer).setUint32(0, payload.byteLength);
-  frame.set(payload, frameHeaderBytes);
-  return frame;
+  return encodeFrames([payload]);
+}
+
+/** Puts each payload behind its length, all into one piece. */
+export function encodeFrames(payloads: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const payload of payloads) length += frameHeaderBytes + payload.byteLength;
+  const frames = new Uint8Array(length);
+  const view = new DataView(frames.buffer);
+  let offset = 0;
+  for (const payload of payloads) {
+    view.setUint32(offset, payload.byteLength);
+    frames.set(payload, offset + frameHeaderBytes);
+    offset += frameHeaderBytes + payload.byteLength;
+  }
+  return frames;
 }
 
 /** Cuts a byte stream into payloads, in whatever pieces it arrives; linear in the number of bytes. */

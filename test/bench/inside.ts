@@ -1,12 +1,14 @@
 import { benchAppStart } from './app-start.ts';
 import { benchConnect } from './connect.ts';
 import { benchDataplane } from './dataplane.ts';
+import { benchEndpoint } from './endpoint.ts';
 import type { BenchResult } from './result.ts';
 
 /** Runs one benchmark inside private namespaces and prints its result as one JSON line. Arguments: name, helper's main. */
 const benches: Readonly<Record<string, (helperMain: string) => Promise<BenchResult>>> = {
   dataplane: benchDataplane,
   connect: benchConnect,
+  endpoint: benchEndpoint,
   'app-start': benchAppStart,
 };
 

@@ -11,6 +11,7 @@ import { FramedMessageReader, FramedMessageWriter } from '@sallyport/shared/clie
 import { openSocket } from '@sallyport/shared/client/open-socket.ts';
 import { encodeFrame, FrameDecoder } from '@sallyport/shared/protocol/frames.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
+import { connectMessages } from '@sallyport/shared/protocol/message-connection.ts';
 import {
   decodePayload,
   encodePayload,
@@ -40,7 +41,7 @@ function callsOver(rpc: MessageConnection): Call {
 
 function overOurReader(socket: Socket): Call {
   const reader = new FramedMessageReader(socket, messageToClientSchema);
-  const call = callsOver(createMessageConnection(reader, new FramedMessageWriter(socket)));
+  const call = callsOver(connectMessages(reader, new FramedMessageWriter(socket)));
   socket.resume();
   return call;
 }
@@ -103,7 +104,7 @@ async function measure(call: Call, { inFlight, milliseconds }: Task): Promise<Me
   const trips: number[] = [];
   const begin = performance.now();
   const loop = async (): Promise<void> => {
-    for (let now = performance.now(); now < begin + milliseconds; ) {
+    for (let now = performance.now(); now < begin + milliseconds;) {
       await call();
       const after = performance.now();
       trips.push((after - now) * 1000);

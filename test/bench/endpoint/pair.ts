@@ -54,7 +54,11 @@ export class Pair implements AsyncDisposable {
   }
 }
 
-async function start(file: string, args: readonly string[], execArgv: readonly string[]): Promise<ChildProcess> {
+async function start(
+  file: string,
+  args: readonly string[],
+  execArgv: readonly string[],
+): Promise<ChildProcess> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
     execArgv: [...execArgv],
     env: { ...process.env, ...mallocEnvironment },

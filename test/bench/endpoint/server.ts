@@ -6,6 +6,7 @@ import { listenNatively } from '@sallyport/helper/endpoint/native-listener.ts';
 import type { Listener } from '@sallyport/helper/endpoint/endpoint-server.ts';
 import { encodeFrame, FrameDecoder } from '@sallyport/shared/protocol/frames.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
+import { connectMessages } from '@sallyport/shared/protocol/message-connection.ts';
 import { decodePayload, encodePayload, requestMessageSchema } from '@sallyport/shared/protocol/messages.ts';
 import { grpcService } from './grpc.ts';
 import { emptyParams, transportSchema, type Transport } from './protocol.ts';
@@ -22,7 +23,7 @@ type Serve = (send: (payload: Uint8Array) => void) => (payload: Uint8Array) => v
 const serveJsonRpc: Serve = (send) => {
   const reader = new FrameReader({ request: () => 'pass', cancel: () => undefined });
   const writer = new FrameWriter({ send, close: () => undefined }, () => undefined);
-  const rpc = createMessageConnection(reader, writer);
+  const rpc = connectMessages(reader, writer);
   rpc.onRequest(() => emptyParams);
   rpc.listen();
   return (payload) => {
@@ -39,22 +40,19 @@ const serveFrames: Serve = (send) => (payload) => {
 
 function listenVerified(path: string, serve: Serve): void {
   const clients = new Map<number, (payload: Uint8Array) => void>();
-  const listener: Listener = listenNatively(
-    { path, developerMode: false, maximumFrameBytes, log: () => undefined },
-    (event) => {
-      if (event.kind === 'connection') {
-        const id = event.connectionId;
-        clients.set(
-          id,
-          serve((payload) => {
-            listener.send(id, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
-          }),
-        );
-        listener.release(id);
-      } else if (event.kind === 'frame') clients.get(event.connectionId)?.(event.data);
-      else if (event.kind === 'closed') clients.delete(event.connectionId);
-    },
-  );
+  const listener: Listener = listenNatively({ path, developerMode: false, maximumFrameBytes }, (event) => {
+    if (event.kind === 'connection') {
+      const id = event.connectionId;
+      clients.set(
+        id,
+        serve((payload) => {
+          listener.send(id, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
+        }),
+      );
+      listener.release(id);
+    } else if (event.kind === 'frame') clients.get(event.connectionId)?.(event.data);
+    else if (event.kind === 'closed') clients.delete(event.connectionId);
+  });
 }
 
 function listenUnverified(path: string, serve: Serve): Promise<void> {
