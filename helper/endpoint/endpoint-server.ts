@@ -249,7 +249,7 @@ export class EndpointServer {
         return 'answered';
       },
       cancel: (request) => {
-        this.#clients.get(id)?.requests.get(request)?.cancel();
+        cancelOnce(this.#clients.get(id)?.requests.get(request));
       },
     };
   }
@@ -368,7 +368,7 @@ export class EndpointServer {
     if (client === undefined) return;
     this.#clients.delete(id);
     for (const request of client.requests.values()) {
-      request.cancel();
+      cancelOnce(request);
       this.#limits.release(client.subject.peer.uid);
     }
     client.requests.clear();
@@ -378,6 +378,11 @@ export class EndpointServer {
     this.#options.onClosed(id);
     this.#options.log('debug', `A client's connection ended: ${reason}.`, { connection: id });
   }
+}
+
+/** A source that is cancelled twice before anybody has asked for its token throws. */
+function cancelOnce(source: CancellationTokenSource | undefined): void {
+  if (source?.token.isCancellationRequested === false) source.cancel();
 }
 
 /** The same bytes as a `Buffer`, not copied. */

@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { actionId } from '@sallyport/shared/protocol/authorization.ts';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { protocolVersions, type VersionRange } from '@sallyport/shared/protocol/version.ts';
+import type { TunnelProviderProtocol } from '@sallyport/shared/protocol/configuration.ts';
+import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
+import type { PacketTunnelNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import { ConfigurationStore } from '../configurations/configuration-store.ts';
@@ -23,8 +26,18 @@ import { MemoryVirtualInterfaces } from './memory-virtual-interface.ts';
 const leaks = new LeakWatch();
 export const echoProvider = 'com.example.echo';
 
-/** Answers messages with themselves, and pushes those that begin with an exclamation mark. */
+/** First bytes that make the provider of the rig do something else than answer with the message itself. */
+export const echoCommands = { push: 0x21, hang: 0x3f, fail: 0x2a, grow: 0x2b } as const;
+
+/** Messages that reached providers of the rig, as hexadecimal. */
+export const echoed: string[] = [];
+
+/** Answers messages with themselves; claims every route when its server is `everything`. */
 class Echo extends PacketTunnelProvider {
+  static expectedNetworkSettings(protocol: TunnelProviderProtocol): PacketTunnelNetworkSettings {
+    const includedRoutes = protocol.serverAddress === 'everything' ? [{ destination: '0.0.0.0/0' }] : [];
+    return { tunnelRemoteAddress: null, ipv4: { addresses: ['10.0.0.2/32'], includedRoutes } };
+  }
   override startTunnel(): Promise<void> {
     return Promise.resolve();
   }
@@ -32,12 +45,21 @@ class Echo extends PacketTunnelProvider {
     return Promise.resolve();
   }
   override async handleAppMessage(message: Uint8Array): Promise<Uint8Array | null> {
+    echoed.push(Buffer.from(message).toString('hex'));
     if (message.byteLength === 0) return null;
-    if (message[0] === 0x21) {
-      this.sendProviderMessage(message.subarray(1));
-      return new Uint8Array([Number(await this.displayMessage('Look here'))]);
+    switch (message[0]) {
+      case echoCommands.push:
+        this.sendProviderMessage(message.subarray(1));
+        return new Uint8Array([Number(await this.displayMessage('Look here'))]);
+      case echoCommands.hang:
+        return await new Promise(() => undefined);
+      case echoCommands.fail:
+        throw new Error('I do not want to.');
+      case echoCommands.grow:
+        return new Uint8Array(maximumProviderMessageBytes + 1);
+      default:
+        return message;
     }
-    return message;
   }
 }
 
