@@ -61,7 +61,8 @@ export class SystemdCredentials implements KeySealer {
   seal(vault: Vault): SealedKey {
     const bytes = vault.wrap(
       this.#program,
-      ['encrypt', '--with-key=auto', `--name=${credentialName}`, '-', '-'],
+      // No PCR: an update of the firmware or its key lists must not lose everybody's tunnels.
+      ['encrypt', '--with-key=auto', '--tpm2-pcrs=', `--name=${credentialName}`, '-', '-'],
       patience,
     );
     return { protection: credentialProtection(bytes), bytes };
