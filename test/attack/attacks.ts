@@ -141,10 +141,10 @@ export const attacks = {
   'framing/utf8': { what: 'Bytes that are not UTF-8', outcome: 'closed' },
   'framing/nul': { what: 'NUL bytes in and around JSON', outcome: 'closed' },
   'framing/nesting': { what: 'Values nested 100,000 deep', outcome: 'closed' },
-  'framing/prototype': { what: '__proto__ and constructor as keys', outcome: 'denied' },
+  'framing/prototype': { what: '__proto__ and constructor as keys', outcome: 'closed' },
   'framing/duplicate-keys': {
-    what: 'A method named twice, the allowed one first or last',
-    outcome: 'denied',
+    what: 'A member named twice: the allowed method first, or last',
+    outcome: 'closed',
   },
   'framing/version': { what: 'Versions of the protocol from the past and the future', outcome: 'denied' },
   'framing/unknown-method': { what: 'Methods that do not exist', outcome: 'denied' },
@@ -161,7 +161,8 @@ export const attacks = {
   'exhaustion/reconnect-storm': { what: 'Thousands of connections, one after another', outcome: 'inTime' },
   'exhaustion/fork-storm': { what: 'Hundreds of processes that connect and end', outcome: 'inTime' },
 
-  'semantics/ids': { what: 'Request ids repeated, in flight at once, and out of order', outcome: 'served' },
+  'semantics/ids': { what: 'Request ids out of order, and used again once answered', outcome: 'served' },
+  'semantics/ids-in-flight': { what: 'The id of a request that is not answered yet', outcome: 'closed' },
   'semantics/cancel-after-reply': { what: 'Cancelling what was answered, or never asked', outcome: 'served' },
   'semantics/use-after-stop': {
     what: 'A session used after it stopped, or after its removal',

@@ -64,7 +64,7 @@ export class Agent implements AsyncDisposable {
     return this.#tell({ do: 'connect' });
   }
 
-  call(method: string, params: object = {}): Promise<Answer> {
+  call(method: string, params: unknown = {}): Promise<Answer> {
     return this.#tell({ do: 'call', method, params });
   }
 
