@@ -5,6 +5,7 @@ import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
 import type { EndpointEvent } from '../native/binding.d.ts';
 import { native } from '../native/load.ts';
 import type { Listener, ListenerEvent } from './endpoint-server.ts';
+import { TurnOutbox } from './turn-outbox.ts';
 import { applicationError } from './frame-connection.ts';
 import { inheritedDescriptors } from './inherited-descriptors.ts';
 
@@ -58,17 +59,22 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
       receive(event, options, onEvent);
     },
   );
+  const outbox = new TurnOutbox(listener);
   return {
     release: (connection) => listener.release(connection),
     refuse: (connection, payload, reason) => {
       listener.refuse(connection, payload, reason);
     },
     isUnchanged: (connection) => listener.isUnchanged(connection),
-    send: (connection, payload) => listener.send(connection, payload),
+    send: (connection, payload) => {
+      outbox.add(connection, payload);
+    },
     close: (connection, reason) => {
+      outbox.flush(connection);
       listener.close(connection, reason);
     },
     stop: () => {
+      outbox.flushAll();
       listener.stop();
     },
   };

@@ -418,6 +418,16 @@ export declare function networkManagerAvailable(): boolean
  */
 export declare function networkManagerReload(): void
 
+/** What a PKCS#12 file held, or why it could not be read. */
+export interface Pkcs12Content {
+  /** `wrongPassword`, `malformedFile`, `unsupportedAlgorithm` or `tooLarge`; null when it was read. */
+  problem?: string
+  /** Private keys, RSA or EC, as PKCS#8 in DER, in the file's order. Wipe them after use. */
+  keys: Array<Buffer>
+  /** X.509 in DER, in the file's order. */
+  certificates: Array<Buffer>
+}
+
 /** polkit's answer. */
 export interface PolkitAnswer {
   /** Which question it answers. */
@@ -448,6 +458,13 @@ export interface PolkitQuestion {
 
 /** The public key, in base64, of the private key in a file. Throws `KEY_UNAVAILABLE` or `KEY_REFUSED`. */
 export declare function publicKeyOf(privateKeyFile: string): string
+
+/**
+ * Reads a PKCS#12 file of at most 256 KiB with its password in UTF-8. Both are copied; the copies are wiped.
+ *
+ * At most ten million iterations are spent on a file, whatever it asks for.
+ */
+export declare function readPkcs12(file: Uint8Array, password: Uint8Array): Promise<unknown>
 
 /**
  * Whether systemd-resolved runs now. It is not started by asking. False as well without a bus, or when the bus

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -77,16 +78,71 @@ describe('the socket', () => {
     expect(readdirSync(endpoint.directory).sort()).toEqual(['file', 'link', 'test.sock']);
   });
 
-  test('is refused in a directory that others could change', () => {
+  test('is refused below a directory that others could change, but for sticky ones', () => {
     using endpoint = new TestEndpoint();
-    const shared = join(endpoint.directory, 'shared');
-    mkdirSync(shared);
-    chmodSync(shared, 0o770);
-    const link = join(endpoint.directory, 'link');
-    symlinkSync(endpoint.directory, link);
-    for (const directory of [shared, link]) {
-      const path = join(directory, 'other.sock');
+    const make = (name: string, mode: number): string => {
+      const directory = join(endpoint.directory, name);
+      mkdirSync(directory);
+      chmodSync(directory, mode);
+      return directory;
+    };
+    make('shared', 0o770);
+    make('shared/own', 0o700);
+    make('sticky', 0o1777);
+    const fits = make('sticky/own', 0o700);
+    symlinkSync(fits, join(endpoint.directory, 'link'));
+    symlinkSync(endpoint.directory, join(endpoint.directory, 'above'));
+    for (const directory of ['shared', 'shared/own', 'sticky', 'link', 'above/sticky/own']) {
+      const path = join(endpoint.directory, directory, 'other.sock');
       expect(() => new TestEndpoint({ path })).toThrow(expect.objectContaining({ code: 'DIRECTORY_UNSAFE' }));
+    }
+    using listener = new TestEndpoint({ path: join(fits, 'other.sock') });
+    expect(existsSync(join(fits, 'other.sock'))).toBe(true);
+    listener.listener.stop();
+  });
+
+  test('is refused below a directory of another user', () => {
+    if (process.geteuid?.() !== 0) throw new Error('Run this as root, in a container for instance.');
+    using endpoint = new TestEndpoint();
+    const foreign = join(endpoint.directory, 'foreign');
+    mkdirSync(join(foreign, 'own'), { recursive: true, mode: 0o755 });
+    chownSync(foreign, 61_001, 61_001);
+    for (const directory of [foreign, join(foreign, 'own')]) {
+      const path = join(directory, 'other.sock');
+      expect(() => new TestEndpoint({ path })).toThrow(
+        expect.objectContaining({
+          code: 'DIRECTORY_UNSAFE',
+          message: `${foreign} belongs to another user`,
+        }),
+      );
+    }
+  });
+
+  test('is at no moment open to more than it should be, and answers nobody before it is ready', async () => {
+    using endpoint = new TestEndpoint();
+    const path = join(endpoint.directory, 'watched.sock');
+    // Looks without a pause while the socket comes and goes; a mode wider than asked for would be printed.
+    const script = `
+import os, socket, sys, time
+seen, looks, until = set(), 0, time.time() + 1.5
+while time.time() < until:
+    looks += 1
+    try: seen.add(os.stat(sys.argv[1]).st_mode & 0o7777)
+    except FileNotFoundError: pass
+print(looks > 1000, all(mode & ~0o600 == 0 for mode in seen), 0o600 in seen)
+`;
+    const before = process.umask(0);
+    try {
+      const watching = python(script, path);
+      const until = Date.now() + 1200;
+      while (Date.now() < until) {
+        using again = new TestEndpoint({ path, mode: 0o600 });
+        expect(again.of('failed')).toEqual([]);
+        await sleep(1);
+      }
+      expect(await watching).toBe('True True True');
+    } finally {
+      process.umask(before);
     }
   });
 
@@ -94,6 +150,8 @@ describe('the socket', () => {
     { path: 'relative.sock' },
     { path: `/tmp/${'x'.repeat(103)}` },
     { path: '/' },
+    { path: '/tmp/../tmp/x.sock' },
+    { inheritedDescriptors: -1 },
     { mode: 0o4666 },
     { mode: -1 },
     { mode: 1.5 },

@@ -9,6 +9,7 @@ import { errorCodes, serializedErrorSchema } from '@sallyport/shared/protocol/er
 import { extensionPropertiesSchema, registrationSchema } from '@sallyport/shared/protocol/extension.ts';
 import { frameHeaderBytes } from '@sallyport/shared/protocol/frames.ts';
 import { jsonObjectSchema, jsonSchema } from '@sallyport/shared/protocol/json.ts';
+import { noncePayloadBytes } from '@sallyport/shared/protocol/handshake.ts';
 import { identityFactsSchema } from '@sallyport/shared/protocol/keychain.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
 import { logEntrySchema, logLevelSchema } from '@sallyport/shared/protocol/log.ts';
@@ -61,6 +62,15 @@ One Unix socket per extension. Each message is a frame: ${String(frameHeaderByte
 JSON, at most ${String(maximumFrameBytes)}. An empty frame, a longer one, or one that is not a message of this protocol ends the
 connection. The JSON is JSON-RPC 2.0 with parameters by name, without batches; only the client makes requests, numbered
 with integers. \`$/cancelRequest\` with \`{ id }\` drops one.
+
+The helper speaks first. It looks at the process that connected, as the kernel names it, and sends one frame:
+
+- a **nonce**, the eight ASCII characters \`SPNONCE1\` and ${String(noncePayloadBytes - 8)} random bytes, if it accepts that program. The client's first
+  frame must be the same ${String(noncePayloadBytes)} bytes, and may be followed at once by others. Whatever is sent before the nonce came ends
+  the connection, as does any other first frame, any byte that another process than the one looked at has written, and
+  the end of that process.
+- or a JSON-RPC error with the \`id\` null, if it does not: \`accessDenied\`, or \`tooManyRequests\` when a user's programs
+  have too many connections. The connection is then closed.
 
 The first request is \`hello\`. This is version ${String(protocolVersion)} of the protocol; version ${String(oldestProtocolVersion)} is the oldest that this side still speaks.
 

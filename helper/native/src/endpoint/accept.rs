@@ -57,6 +57,10 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
                 return self.refuse(reason, credentials, now);
             }
         };
+        // A listener of the service manager's was none of ours when the first clients connected to it.
+        if control::prepare(&socket, limits.older_kernel).is_err() {
+            return self.refuse("peerGone", credentials, now);
+        }
         let peer = match peer::identify(socket.as_fd(), credentials, limits.older_kernel) {
             Ok(peer) => peer,
             Err(Unfit::Gone) => return self.refuse("peerGone", credentials, now),

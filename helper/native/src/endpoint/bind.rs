@@ -1,6 +1,5 @@
 //! A listening socket in the file system, at no moment open to more than it should be.
 
-use std::ffi::OsString;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,21 +11,23 @@ use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
+use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::control::pass_credentials;
+use super::control::prepare;
 use super::error::{Code, Result, error, refused};
+use super::{inherited, place};
 
-/// Longest path of a Unix socket, in bytes (`sun_path` less its NUL).
-const PATH_LENGTH: usize = 107;
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 128;
+/// Connections that may wait to be accepted, as far as `net.core.somaxconn` lets them; beyond, connecting fails with
+/// `EAGAIN`.
+const BACKLOG: i32 = 4096;
 
 /// A listening socket and the file that belongs to it.
 #[derive(Debug)]
 pub struct Bound {
     socket: Option<OwnedFd>,
     path: PathBuf,
-    identity: (u64, u64),
+    /// None for a file that the service manager made and keeps.
+    identity: Option<(u64, u64)>,
 }
 
 impl Bound {
@@ -39,7 +40,7 @@ impl Bound {
 
     /// Removes the file if it is still ours.
     pub fn remove(&self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| Some(identity(&found)) == self.identity) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -49,61 +50,43 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Listens on `path` with exactly the permissions `mode`.
+/// How to listen.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Permissions of the socket.
+    pub mode: u32,
+    /// Descriptors from 3 on that the service manager passed.
+    pub inherited: u32,
+    /// Whether to do without what Linux 6.16 brought.
+    pub older_kernel: bool,
+}
+
+/// Listens on `path`: with the socket that the service manager passed for it, or else with a new one that has exactly
+/// the permissions `mode`.
 ///
 /// The file is created narrower than `mode` or equal to it, never wider, and nobody can connect before `listen`.
 /// A file in the way is replaced only if it is a socket of ours that nobody answers on.
-pub fn bind_at(path: &Path, mode: u32) -> Result<Bound> {
-    let directory = check(path, mode)?;
+pub fn bind_at(path: &Path, manner: Manner) -> Result<Bound> {
+    let directory = place::check(path, manner.mode)?;
+    if let Some(socket) = inherited::find(path, manner.mode, manner.inherited)? {
+        prepare(&socket, manner.older_kernel)
+            .map_err(|cause| refused("set up the inherited socket", &cause))?;
+        return Ok(Bound {
+            socket: Some(socket),
+            path: path.to_owned(),
+            identity: None,
+        });
+    }
     let found = match fs::symlink_metadata(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
         Err(cause) => return Err(refused(&format!("look at {}", path.display()), &cause)),
         Ok(found) => Some(found),
     };
     let Some(found) = found else {
-        return create(path, mode);
+        return create(path, manner);
     };
     let stale = check_stale(path, &found)?;
-    replace(path, directory, mode, stale)
-}
-
-fn check(path: &Path, mode: u32) -> Result<&Path> {
-    let length = path.as_os_str().len();
-    if !path.is_absolute() || length > PATH_LENGTH {
-        let message = format!(
-            "path must be absolute and at most {PATH_LENGTH} bytes long: {}",
-            path.display()
-        );
-        return Err(error(Code::InvalidArgument, message));
-    }
-    if mode > 0o777 {
-        return Err(error(
-            Code::InvalidArgument,
-            format!("mode must be at most 0o777, not 0o{mode:o}"),
-        ));
-    }
-    let (Some(directory), Some(_)) = (path.parent(), path.file_name()) else {
-        return Err(error(
-            Code::InvalidArgument,
-            format!("path names no file: {}", path.display()),
-        ));
-    };
-    let found = fs::symlink_metadata(directory)
-        .map_err(|cause| refused(&format!("look at {}", directory.display()), &cause))?;
-    let own = rustix::process::geteuid().as_raw();
-    let problem = if !found.is_dir() {
-        "is not a directory itself"
-    } else if found.uid() != 0 && found.uid() != own {
-        "belongs to another user"
-    } else if found.mode() & 0o022 != 0 {
-        "can be written by others"
-    } else {
-        return Ok(directory);
-    };
-    Err(error(
-        Code::DirectoryUnsafe,
-        format!("{} {problem}", directory.display()),
-    ))
+    replace(path, directory, manner, stale)
 }
 
 /// Whether what is at `path` may be replaced; its identity then.
@@ -133,16 +116,16 @@ fn stream_socket() -> io::Result<OwnedFd> {
 }
 
 /// Creates the socket at a path where nothing is; fails if something came there in the meantime.
-fn create(path: &Path, mode: u32) -> Result<Bound> {
+fn create(path: &Path, manner: Manner) -> Result<Bound> {
     let make = || -> io::Result<Bound> {
         let socket = stream_socket()?;
-        pass_credentials(&socket)?;
+        prepare(&socket, manner.older_kernel)?;
         // Linux creates the file with the socket's own mode less the umask: never wider than asked for.
-        fchmod(&socket, Mode::from_raw_mode(mode))?;
+        fchmod(&socket, Mode::from_raw_mode(manner.mode))?;
         bind(&socket, &SocketAddrUnix::new(path)?)?;
         let finish = || -> io::Result<(u64, u64)> {
             // What the umask took comes back only now; nobody can connect before `listen`.
-            fs::set_permissions(path, Permissions::from_mode(mode))?;
+            fs::set_permissions(path, Permissions::from_mode(manner.mode))?;
             let made = identity(&fs::symlink_metadata(path)?);
             listen(&socket, BACKLOG)?;
             Ok(made)
@@ -151,7 +134,7 @@ fn create(path: &Path, mode: u32) -> Result<Bound> {
             Ok(identity) => Ok(Bound {
                 socket: Some(socket),
                 path: path.to_owned(),
-                identity,
+                identity: Some(identity),
             }),
             Err(cause) => {
                 let _ = fs::remove_file(path);
@@ -164,11 +147,13 @@ fn create(path: &Path, mode: u32) -> Result<Bound> {
 
 /// Puts a new socket in the place of the stale one in a single step, and takes the step back if someone else was
 /// faster: two helpers that start at once cannot both believe to have the path.
-fn replace(path: &Path, directory: &Path, mode: u32, stale: (u64, u64)) -> Result<Bound> {
-    let mut name = OsString::from(".");
-    name.push(format!("{:08x}", rustix::process::getpid().as_raw_nonzero()));
-    let aside = directory.join(name);
-    let mut bound = create(&aside, mode)?;
+fn replace(path: &Path, directory: &Path, manner: Manner, stale: (u64, u64)) -> Result<Bound> {
+    // Random, so that what a helper left that died here is in nobody's way.
+    let mut random = [0; 4];
+    getrandom(&mut random, GetRandomFlags::empty())
+        .map_err(|cause| refused("make up a name", &cause.into()))?;
+    let aside = directory.join(format!(".{:08x}", u32::from_ne_bytes(random)));
+    let mut bound = create(&aside, manner)?;
     let swap = || renameat_with(CWD, &aside, CWD, path, RenameFlags::EXCHANGE);
     if let Err(cause) = swap() {
         bound.remove();

@@ -14,7 +14,7 @@ use super::bind::{Bound, bind_at};
 use super::entry::{Described, Message};
 use super::error::{Code, Result, error, refused};
 use super::frames;
-use super::options::{EndpointOptions, limits, whole};
+use super::options::{EndpointOptions, limits, manner, whole};
 use super::server::Server;
 use super::shared::{Command, Shared};
 
@@ -191,7 +191,7 @@ impl EndpointListener {
         #[napi(ts_arg_type = "(event: EndpointEvent) => void")] on_event: Function<EndpointEvent, ()>,
     ) -> Result<Self> {
         let limits = limits(&options)?;
-        let mode = whole("mode", options.mode, 0, 0o777)?;
+        let manner = manner(&options)?;
         let callback = on_event
             .build_threadsafe_function::<Message>()
             .callee_handled::<false>()
@@ -204,7 +204,7 @@ impl EndpointListener {
         let wake =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|it| failed(it.into()))?;
         let shared = Shared::new(limits, wake);
-        let mut file = bind_at(Path::new(&options.path), mode)?;
+        let mut file = bind_at(Path::new(&options.path), manner)?;
         let thread = file.take_socket().and_then(|socket| {
             let server = Server::new(Arc::clone(&shared), socket, emit)?;
             thread::Builder::new()
@@ -273,6 +273,22 @@ impl EndpointListener {
             return Err(error(Code::InvalidArgument, message));
         };
         Ok(running.shared.send(id, &header, data))
+    }
+
+    /// Sends several frames at once, each given with its four bytes of length before it. Otherwise as `send`;
+    /// throws `INVALID_ARGUMENT` as well if they do not end where the last frame does.
+    #[napi(catch_unwind)]
+    pub fn send_together(&self, connection_id: f64, frames: &[u8]) -> Result<bool> {
+        let id = whole("connectionId", connection_id, 0, u32::MAX)?;
+        let Some(running) = &self.running else {
+            return Ok(false);
+        };
+        let limit = running.shared.limits.frame;
+        if !frames::are_whole(frames, limit) {
+            let message = format!("frames must be whole, each with a payload of 1 to {limit} bytes");
+            return Err(error(Code::InvalidArgument, message));
+        }
+        Ok(running.shared.send(id, &[], frames))
     }
 
     /// Ends a connection; `closed` follows with this reason. What waits to be sent is lost.

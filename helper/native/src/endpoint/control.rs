@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// `SO_PEERPIDFD` of socket(7), since Linux 6.5.
 const SO_PEERPIDFD: libc::c_int = 77;
+/// `SO_PASSRIGHTS` of socket(7), since Linux 6.16.
+const SO_PASSRIGHTS: libc::c_int = 83;
 /// Room for credentials, 253 descriptors (`SCM_MAX_FD`) and a pidfd, in words of eight bytes: about 1.1 KB are
 /// needed. With less the kernel would drop what comes last.
 const CONTROL_WORDS: usize = 256;
@@ -163,6 +165,39 @@ pub fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// connection from its first byte.
 pub fn pass_credentials(socket: impl AsFd) -> io::Result<()> {
     rustix::net::sockopt::set_socket_passcred(socket, true).map_err(io::Error::from)
+}
+
+/// Makes the kernel refuse descriptors at their sender (`EPERM`), so that none ever comes here; on a listener likewise.
+/// Before Linux 6.16 they come, and [`receive`] closes them.
+pub fn refuse_descriptors(socket: impl AsFd) -> io::Result<()> {
+    let off: libc::c_int = 0;
+    let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // SAFETY: `off` is an integer of `size` bytes that outlives the call.
+    let status = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const off).cast(),
+            size,
+        )
+    };
+    let cause = io::Error::last_os_error();
+    if status == 0 || cause.raw_os_error() == Some(libc::ENOPROTOOPT) {
+        Ok(())
+    } else {
+        Err(cause)
+    }
+}
+
+/// What a listener needs before anyone can connect, and a connection that may have been made before that.
+pub fn prepare(socket: impl AsFd, older_kernel: bool) -> io::Result<()> {
+    pass_credentials(&socket)?;
+    if older_kernel {
+        Ok(())
+    } else {
+        refuse_descriptors(socket)
+    }
 }
 
 #[cfg(test)]

@@ -83,6 +83,18 @@ pub fn header(length: usize) -> Option<[u8; HEADER]> {
         .map(u32::to_be_bytes)
 }
 
+/// Whether `bytes` are whole frames and nothing else, with payloads of 1 to `limit` bytes.
+pub fn are_whole(mut bytes: &[u8], limit: usize) -> bool {
+    while let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() {
+        let length = usize::try_from(u32::from_be_bytes(*header)).unwrap_or(usize::MAX);
+        match rest.get(length..) {
+            Some(after) if length > 0 && length <= limit => bytes = after,
+            _ => return false,
+        }
+    }
+    bytes.is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +146,18 @@ mod tests {
         assert_eq!(decoder.next(), Ok(None));
         assert!(decoder.bytes.capacity() < 1024);
         assert!(decoder.is_amid());
+    }
+
+    #[test]
+    fn whole_frames_are_told_from_others() {
+        assert!(are_whole(&[], 5));
+        assert!(are_whole(&encode(&[b"a", b"12345"]), 5));
+        assert!(!are_whole(&encode(&[b"a", b"123456"]), 5));
+        assert!(!are_whole(&[0; 4], 5));
+        let frames = encode(&[b"a", b"bc"]);
+        for length in 1..frames.len() {
+            assert_eq!(are_whole(&frames[..length], 5), length == 5, "{length} bytes");
+        }
     }
 
     #[test]

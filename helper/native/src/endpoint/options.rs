@@ -6,14 +6,15 @@ use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
 use super::admission::{Bounds, Pace};
+use super::bind::Manner;
 use super::error::{Code, Result, error};
 use super::shared::Limits;
 
 /// Where and how to listen.
 #[napi(object, object_to_js = false)]
 pub struct EndpointOptions {
-    /// Absolute path of the socket, at most 107 bytes. Its directory must belong to root or this uid and be
-    /// writable by no one else.
+    /// Absolute path of the socket, at most 107 bytes. Every directory above it must belong to root or this uid and
+    /// be writable by no one else; only above the last one sticky ones may be.
     pub path: String,
     /// Permissions of the socket, such as `0o666`; the umask does not narrow them.
     pub mode: f64,
@@ -36,8 +37,21 @@ pub struct EndpointOptions {
     pub handshake_timeout_ms: f64,
     /// Turns away processes of other user and pid namespaces, and those whose namespaces cannot be read.
     pub require_same_namespaces: bool,
+    /// How many descriptors from 3 on the service manager passed (`LISTEN_FDS`). If one of them listens on `path`, it
+    /// is used and its file stays when this listener stops; 0 to 1024, none unless told.
+    pub inherited_descriptors: Option<f64>,
     /// Does without what Linux 6.5 (`SO_PEERPIDFD`) and 6.16 (`SO_PASSRIGHTS`) brought, to test what older ones get.
     pub older_kernel: Option<bool>,
+}
+
+/// How to bind, in these options.
+pub fn manner(options: &EndpointOptions) -> Result<Manner> {
+    let inherited = options.inherited_descriptors.unwrap_or(0.0);
+    Ok(Manner {
+        mode: whole("mode", options.mode, 0, 0o777)?,
+        inherited: whole("inheritedDescriptors", inherited, 0, 1024)?,
+        older_kernel: options.older_kernel.unwrap_or(false),
+    })
 }
 
 /// The bounds in these options.
