@@ -154,7 +154,13 @@ describe('saving', () => {
     await expect(save(filler(50_000))).rejects.toMatchObject({ code: 'configurationInvalid' });
     await store.remove(first.id);
     for (let count = store.list().length; count < maximumConfigurations; count += 1) {
-      await save(draft({ name: `Tunnel ${String(count)}` }));
+      // Each by another uid, since one alone may not own so many.
+      await store.save({
+        draft: draft({ name: `Tunnel ${String(count)}` }),
+        expectedRevision: null,
+        secrets: new Map(),
+        owner: 2000 + count,
+      });
     }
     await expect(save(draft({ name: 'One more' }))).rejects.toMatchObject({ code: 'configurationInvalid' });
   });

@@ -15,6 +15,7 @@ import { PendingSecrets } from '../keychain/pending-secrets.ts';
 import { maximumSecretBytes } from '../keychain/sealed.ts';
 import type { SecretStore } from '../keychain/secret-store.ts';
 import type { CategoryLog } from '../log/logger.ts';
+import { OwnerQuota } from './owner-quota.ts';
 
 /** Version of the stored form; a later one brings a migration from this. */
 const storedVersion = 1;
@@ -33,7 +34,7 @@ export interface SaveRequest {
 }
 
 /** The part of the secret store that configurations need. */
-export type StoredSecrets = Pick<SecretStore, 'put' | 'remove' | 'list'>;
+export type StoredSecrets = Pick<SecretStore, 'put' | 'remove' | 'list' | 'path'>;
 
 /**
  * Stored configurations, one file each, replaced atomically.
@@ -49,6 +50,7 @@ export class ConfigurationStore {
   readonly #log: CategoryLog;
   readonly #now: () => number;
   readonly #configurations: Map<string, Configuration>;
+  readonly #quota: OwnerQuota;
   /** Removals under way, by id; nothing may be saved under their ids. */
   readonly #removals = new Map<string, Promise<void>>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -66,6 +68,7 @@ export class ConfigurationStore {
     }, now);
     this.#directory = directory;
     this.#secrets = secrets;
+    this.#quota = OwnerQuota.of(secrets);
     this.#log = log;
     this.#now = now;
     this.#configurations = configurations;
@@ -128,6 +131,15 @@ export class ConfigurationStore {
       const { draft } = request;
       const existing = this.get(draft.id);
       this.#check(request, existing);
+      await this.#quota.check(
+        {
+          owner: existing?.owner ?? request.owner,
+          isNew: existing === null,
+          secrets: request.secrets,
+          name: draft.name,
+        },
+        this.list(),
+      );
       const now = this.#now();
       const configuration: Configuration = {
         ...draft,
