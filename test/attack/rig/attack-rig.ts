@@ -32,8 +32,6 @@ export interface RigOptions {
   readonly before?: readonly string[];
   /** Gives the helper, and its verified clients, a pid namespace of their own. */
   readonly pidNamespace?: boolean;
-  /** Uids that may do everything without polkit. */
-  readonly administrators?: readonly number[];
   readonly manifest?: string;
   readonly endpoint?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -176,7 +174,6 @@ export async function startHelper(state: string, options: RigOptions): Promise<B
     ...['--manifest', options.manifest ?? manifestFile],
     ...['--state', join(state, 'helper')],
     ...['--log-level', 'debug'],
-    ...(options.administrators ?? []).flatMap((uid) => ['--administrator', String(uid)]),
     ...(options.endpoint === undefined ? [] : ['--endpoint', options.endpoint]),
     ...(options.arguments ?? []),
   ];

@@ -3,7 +3,7 @@ import { methodNames, methods } from '@sallyport/shared/protocol/methods.ts';
 type Path = readonly string[];
 
 /** Right parameters of each method, every optional member given. */
-function rightParameters(id: string): Readonly<Record<keyof typeof methods, object>> {
+export function rightParameters(id: string): Readonly<Record<keyof typeof methods, object>> {
   return {
     hello: { protocol: { oldest: 1, newest: 1 }, client: { name: 'attack', version: '1' } },
     'extension.list': {},
