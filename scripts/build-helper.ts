@@ -2,6 +2,7 @@ import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { parseManifest } from '@sallyport/shared/manifest/manifest.ts';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { buildNative } from './build-native.ts';
 
@@ -14,14 +15,17 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  * stay modules of their own, since the manifest names them; what they share with the helper is in common chunks, so
  * that there is one `PacketTunnelProvider`.
  *
+ * @param manifest names the provider modules, which lie in `helper/`; the product's own unless told
  * @returns path of the bundle's `main.js`
+ * @throws {SystemExtensionError} the manifest cannot be used (contract E1); nothing was built
  */
-export async function buildHelper(): Promise<string> {
+export async function buildHelper(manifest: unknown = sallyportManifest): Promise<string> {
+  const { providerClasses } = parseManifest(manifest);
   const addon = await buildNative();
   const output = join(root, 'dist', 'helper');
   await rm(output, { recursive: true, force: true });
   await mkdir(output, { recursive: true });
-  const providers = (sallyportManifest.providerClasses['packet-tunnel'] ?? []).map(({ module }) =>
+  const providers = (providerClasses['packet-tunnel'] ?? []).map(({ module }) =>
     join(root, 'helper', module),
   );
   await build({

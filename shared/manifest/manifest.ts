@@ -1,14 +1,12 @@
 import * as z from 'zod';
 import { bundleIdentifierSchema } from '../protocol/configuration.ts';
+import { SystemExtensionError } from '../protocol/errors.ts';
 import { providerTypeSchema } from '../protocol/extension.ts';
 
 /** `sun_path` holds 108 bytes with its final NUL, unix(7). */
 export const maximumSocketPathBytes = 107;
 
-const nameSchema = z
-  .string()
-  .max(60)
-  .regex(/^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/);
+const dottedName = z.string().regex(/^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/);
 
 /**
  * The extension's manifest: what a Mac keeps in the extension's Info.plist and entitlements.
@@ -24,8 +22,9 @@ export const manifestSchema = z
     build: z.string().regex(/^\d+(\.\d+)*$/),
     name: z.string().min(1).max(60),
     usageDescription: z.string().min(1).max(300),
-    appGroup: nameSchema,
-    endpointName: nameSchema,
+    appGroup: dottedName.max(60),
+    /** Its length is bounded by that of the socket's path. */
+    endpointName: dottedName,
     /** Export of a provider module by type; keys as in `NEProviderClasses`. */
     providerClasses: z.partialRecord(
       providerTypeSchema,
@@ -84,6 +83,22 @@ export const manifestSchema = z
     }
   });
 export type ExtensionManifest = z.infer<typeof manifestSchema>;
+
+/**
+ * Takes a manifest from a file or from a build.
+ *
+ * @throws {SystemExtensionError} `validationFailed`, whose message is one sentence that names the field
+ */
+export function parseManifest(value: unknown): ExtensionManifest {
+  const parsed = manifestSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = issue === undefined || issue.path.length === 0 ? 'it' : issue.path.map(String).join('.');
+  throw new SystemExtensionError(
+    'validationFailed',
+    `The extension's manifest cannot be used: ${field} ${issue?.message ?? 'is invalid'}.`,
+  );
+}
 
 /** Where the endpoint's socket lies; the directory belongs to root and only root writes to it. */
 export function endpointPath(manifest: Pick<ExtensionManifest, 'endpointName'>): string {

@@ -1,10 +1,10 @@
-import { manifestSchema, type ExtensionManifest } from './manifest.ts';
+import { parseManifest, type ExtensionManifest } from './manifest.ts';
 
 /** Bundle identifier of our WireGuard provider; imported `.conf` files name it. */
 export const wireGuardProviderIdentifier = 'org.sallyport.helper.wireguard';
 
 /** The product's own extension: what its helper hosts, and by which name its app and CLI find it. */
-export const sallyportManifest: ExtensionManifest = manifestSchema.parse({
+export const sallyportManifest: ExtensionManifest = parseManifest({
   identifier: 'org.sallyport.helper',
   version: '0.1.0',
   build: '1',
