@@ -21,6 +21,7 @@ import { LeakWatch } from './host/leak-watch.ts';
 import { NativeVirtualInterfaces } from './host/native-virtual-interface.ts';
 import { ProviderRegistry } from './host/provider-registry.ts';
 import { SystemdCredentials } from './keychain/key-sealer.ts';
+import { IdentityImporter } from './keychain/import-identity.ts';
 import { Keychain } from './keychain/keychain.ts';
 import type { Logger } from './log/logger.ts';
 import { openNetwork } from './network/open-network.ts';
@@ -157,6 +158,7 @@ export async function startSystemExtensionMode(
       startedAt,
       registry,
       configurations,
+      identities: new IdentityImporter(keychain.secrets, configurations.pending),
       sessions,
       subscriptions,
       logger,

@@ -1,9 +1,9 @@
-import { KeychainError } from '@sallyport/shared/protocol/errors.ts';
 import type { ExtensionManifest } from '@sallyport/shared/manifest/manifest.ts';
 import { negotiate, protocolVersions, type VersionRange } from '@sallyport/shared/protocol/version.ts';
 import type { ConfigurationStore } from '../configurations/configuration-store.ts';
 import type { ProviderRegistry } from '../host/provider-registry.ts';
 import { describeRegistration } from '../host/provider-registry.ts';
+import type { IdentityImporter } from '../keychain/import-identity.ts';
 import { isAtLeast, type Logger } from '../log/logger.ts';
 import type { SessionManager } from '../sessions/session-manager.ts';
 import { Access } from './access.ts';
@@ -22,6 +22,7 @@ export interface HandlerOptions {
   readonly startedAt: number;
   readonly registry: ProviderRegistry;
   readonly configurations: ConfigurationStore;
+  readonly identities: IdentityImporter;
   readonly sessions: SessionManager;
   readonly subscriptions: Subscriptions;
   readonly logger: Logger;
@@ -85,9 +86,8 @@ export function makeHandlers(options: HandlerOptions): MethodHandlers {
         .map((one) => visibleSession(one, configurations.get(one.configurationId), caller)),
     }),
 
-    'keychain.importIdentity': () => {
-      throw new KeychainError('unsupportedAlgorithm', 'Identities cannot be imported yet.');
-    },
+    'keychain.importIdentity': ({ data, password }, caller) =>
+      options.identities.import(Buffer.from(data, 'base64'), password, caller.uid),
 
     'log.read': ({ limit, level, follow }, caller) => {
       const entries = logger.recent(limit, level);

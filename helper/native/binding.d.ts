@@ -27,6 +27,11 @@ export declare class EndpointListener {
    * `maxQueuedBytes` would wait. Throws `INVALID_ARGUMENT` for an empty payload or one over `maxFrameBytes`.
    */
   send(connectionId: number, data: Uint8Array): boolean
+  /**
+   * Sends several frames at once, each given with its four bytes of length before it. Otherwise as `send`;
+   * throws `INVALID_ARGUMENT` as well if they do not end where the last frame does.
+   */
+  sendTogether(connectionId: number, frames: Uint8Array): boolean
   /** Ends a connection; `closed` follows with this reason. What waits to be sent is lost. */
   close(connectionId: number, reason: string): void
   /**
@@ -420,7 +425,7 @@ export declare function networkManagerReload(): void
 
 /** What a PKCS#12 file held, or why it could not be read. */
 export interface Pkcs12Content {
-  /** `wrongPassword`, `malformedFile`, `unsupportedAlgorithm` or `tooLarge`; null when it was read. */
+  /** `wrongPassword`, `malformedFile`, `unsupportedAlgorithm` or `tooLarge`; absent when it was read. */
   problem?: string
   /** Private keys, RSA or EC, as PKCS#8 in DER, in the file's order. Wipe them after use. */
   keys: Array<Buffer>
@@ -464,7 +469,7 @@ export declare function publicKeyOf(privateKeyFile: string): string
  *
  * At most ten million iterations are spent on a file, whatever it asks for.
  */
-export declare function readPkcs12(file: Uint8Array, password: Uint8Array): Promise<unknown>
+export declare function readPkcs12(file: Uint8Array, password: Uint8Array): Promise<Pkcs12Content>
 
 /**
  * Whether systemd-resolved runs now. It is not started by asking. False as well without a bus, or when the bus

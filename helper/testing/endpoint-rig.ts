@@ -14,6 +14,7 @@ import { sessionObserver } from '../endpoint/session-observer.ts';
 import { Subscriptions } from '../endpoint/subscriptions.ts';
 import { LeakWatch } from '../host/leak-watch.ts';
 import { ProviderRegistry } from '../host/provider-registry.ts';
+import { IdentityImporter } from '../keychain/import-identity.ts';
 import { Keychain } from '../keychain/keychain.ts';
 import { Logger } from '../log/logger.ts';
 import { FileEndStore } from '../sessions/end-store.ts';
@@ -139,6 +140,7 @@ export class EndpointRig {
         startedAt: 1,
         registry,
         configurations,
+        identities: new IdentityImporter(keychain.secrets, configurations.pending),
         sessions,
         subscriptions,
         logger: this.logger,

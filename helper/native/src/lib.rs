@@ -13,6 +13,7 @@ mod flow;
 mod ip;
 mod keychain;
 mod netlink;
+mod pkcs12;
 mod process;
 mod runtime;
 mod tun;
