@@ -42,8 +42,8 @@ export interface Listener {
   refuse(connectionId: number, payload: Buffer, reason: string): void;
   /** Whether the pinned process lives and still runs the file that it ran when it connected. */
   isUnchanged(connectionId: number): boolean;
-  /** @returns false when the connection is gone, or goes because its client does not read; then `closed` follows */
-  send(connectionId: number, payload: Buffer): boolean;
+  /** By the end of the turn. Of a connection that is gone, or goes because its client does not read, `closed` tells. */
+  send(connectionId: number, payload: Buffer): void;
   close(connectionId: number, reason: string): void;
   stop(): void;
 }
