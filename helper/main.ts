@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util';
-import * as z from 'zod';
 import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
-import { manifestSchema, type ExtensionManifest } from '@sallyport/shared/manifest/manifest.ts';
+import { parseManifest, type ExtensionManifest } from '@sallyport/shared/manifest/manifest.ts';
 import { SystemExtensionError, serializeError } from '@sallyport/shared/protocol/errors.ts';
 import { logLevelSchema } from '@sallyport/shared/protocol/log.ts';
 import { cleanEnvironment } from './clean-environment.ts';
@@ -20,7 +19,6 @@ const { values } = parseArgs({
     endpoint: { type: 'string' },
     state: { type: 'string' },
     manifest: { type: 'string' },
-    administrator: { type: 'string', multiple: true, default: [] },
     'log-level': { type: 'string', default: 'info' },
   },
 });
@@ -48,8 +46,6 @@ try {
     base,
     logger,
     developerMode: values.developer,
-    // Inside a developer's user namespace its own uid is 0, and everybody else's is nobody's.
-    administrators: z.array(z.coerce.number().int().nonnegative()).parse(values.administrator),
     ...(values.endpoint === undefined ? {} : { endpoint: resolve(values.endpoint) }),
     ...(values.state === undefined ? {} : { state: resolve(values.state) }),
   });
@@ -82,7 +78,7 @@ try {
 function chosenManifest(path: string | undefined): { manifest: ExtensionManifest; base: URL } {
   if (path === undefined)
     return { manifest: asBuilt(sallyportManifest), base: new URL('./', import.meta.url) };
-  const manifest = manifestSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  const manifest = parseManifest(JSON.parse(readFileSync(path, 'utf8')));
   return { manifest, base: pathToFileURL(`${dirname(resolve(path))}/`) };
 }
 

@@ -40,10 +40,6 @@ export interface SystemExtensionOptions {
   readonly endpoint?: string;
   /** State directory; the manifest's place unless told. */
   readonly state?: string;
-  /** Who decides for everybody but root. */
-  readonly authority?: Authority;
-  /** Uids, besides root, that may do everything where no authority decides. */
-  readonly administrators?: readonly number[];
   /** Private namespaces around this process, no checks of executables (contract A10). */
   readonly developerMode?: boolean;
 }
@@ -136,11 +132,7 @@ export async function startSystemExtensionMode(
   };
 
   // Developer mode asks nobody, and must not reach for the machine's bus.
-  const polkit =
-    developerMode || options.authority !== undefined || (options.administrators ?? []).length > 0
-      ? null
-      : new PolkitAuthority(logger.child('polkit'));
-  const authority = options.authority ?? polkit ?? listedAuthority(options.administrators ?? []);
+  const polkit = developerMode ? null : new PolkitAuthority(logger.child('polkit'));
   const followers = new Map<number, () => void>();
   const server: EndpointServer = new EndpointServer({
     log: logger.child('endpoint'),
@@ -149,7 +141,7 @@ export async function startSystemExtensionMode(
       developerUid: developerMode ? (process.getuid?.() ?? null) : null,
     },
     files: new LinuxExecutableFiles(),
-    authority,
+    authority: polkit ?? nobody,
     extensionIdentifier: valid.identifier,
     handlers: makeHandlers({
       manifest: valid,
@@ -200,7 +192,5 @@ export async function startSystemExtensionMode(
   };
 }
 
-/** Says yes to the uids that whoever starts the helper names, and knows nobody else. */
-function listedAuthority(uids: readonly number[]): Authority {
-  return { check: ({ subject }) => Promise.resolve(uids.includes(subject.uid) ? 'yes' : 'absent') };
-}
+/** In developer mode, where whoever may speak at all may do everything. */
+const nobody: Authority = { check: () => Promise.resolve('absent') };
