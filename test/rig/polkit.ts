@@ -1,4 +1,15 @@
-import { appendFile, chmod, chown, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  chown,
+  copyFile,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
@@ -88,9 +99,8 @@ export class PolkitRig implements AsyncDisposable {
   static async start(options: PolkitRigOptions = {}): Promise<PolkitRig> {
     await requirePrograms();
     const rig = new PolkitRig(options);
-    // Not recursive: a second rig, or a bus that is there, must not be taken over.
-    await mkdir(own);
-    await chmod(own, 0o755);
+    // Fails for a second rig: what is there must not be taken over.
+    await makeDirectory(own);
     try {
       await rig.#start();
     } catch (error) {
@@ -173,8 +183,10 @@ export class PolkitRig implements AsyncDisposable {
     const path = join(rulesDirectory, `${number}-sallyport-rig.rules`);
     const mark = `rule ${number} of the rig holds`;
     this.#rules.push(path);
-    // Read as a whole or not at all, and its last line tells: polkitd reads files as soon as they appear.
-    await writeFile(path, `${javascript}\npolkit.log(${JSON.stringify(mark)});\n`, { mode: 0o644 });
+    // Its last line tells that it was read: polkitd looks at files as soon as they appear or change.
+    await using file = await open(path, 'wx');
+    await file.chmod(0o644);
+    await file.writeFile(`${javascript}\npolkit.log(${JSON.stringify(mark)});\n`);
     const line = await this.#running().line(
       new RegExp(`${mark}|Error (compiling|evaluating).*${number}-sallyport-rig`),
     );
@@ -205,18 +217,19 @@ export class PolkitRig implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
+    await makeDirectory(logind);
     for (const kind of ['sessions', 'users', 'seats', 'machines']) {
       // polkitd watches these, and does not start without them.
-      await mkdir(join(logind, kind), { recursive: true });
+      await makeDirectory(join(logind, kind));
     }
     await writeFile(askedFile, '');
     await this.#installPolicies();
     await run('cc', ['-shared', '-fPIC', '-O1', '-o', join(own, 'sessions.so'), sessionsSource]);
 
     const configuration = join(own, 'bus.conf');
-    await writeFile(configuration, busConfiguration(await this.#services()));
+    await place(configuration, busConfiguration(await this.#services()));
     const [user, group] = await messageBusUser();
-    await mkdir('/run/dbus');
+    await makeDirectory('/run/dbus');
     await chown('/run/dbus', user, group);
     const daemon = [
       'dbus-daemon',
@@ -243,7 +256,7 @@ export class PolkitRig implements AsyncDisposable {
     const copy = join(own, 'actions');
     await run('cp', ['-a', policyDirectory, copy]);
     for (const manifest of this.#options.manifests ?? [sallyportManifest]) {
-      await writeFile(join(copy, policyFileName(manifest)), renderPolicy(manifest), { mode: 0o644 });
+      await place(join(copy, policyFileName(manifest)), renderPolicy(manifest));
     }
     await run('mount', ['--bind', copy, policyDirectory]);
     this.#isMounted = true;
@@ -253,7 +266,7 @@ export class PolkitRig implements AsyncDisposable {
   async #services(): Promise<string | null> {
     if (this.#options.activatable !== true) return null;
     const directory = join(own, 'services');
-    await mkdir(directory);
+    await makeDirectory(directory);
     await copyFile(serviceFile, join(directory, basename(serviceFile)));
     return directory;
   }
@@ -285,6 +298,12 @@ async function addUser(uid: number): Promise<void> {
 async function writeState(path: string, values: Readonly<Record<string, string>>): Promise<void> {
   const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
   await place(path, lines.join(''));
+}
+
+/** Makes a directory that everybody may enter, whatever the umask. @throws {Error} it is there */
+async function makeDirectory(path: string): Promise<void> {
+  await mkdir(path);
+  await chmod(path, 0o755);
 }
 
 /** Puts a file that everybody may read where it belongs, as a whole. */
