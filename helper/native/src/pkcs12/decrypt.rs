@@ -7,11 +7,11 @@ use cbc::cipher::{BlockCipher, BlockDecryptMut, InnerIvInit, KeyInit};
 use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode, Reader as _};
 use des::{TdesEde2, TdesEde3};
-use pkcs5::AlgorithmIdentifierRef;
 use rc2::Rc2;
+use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-use super::derive::{Hash, Purpose, Work, pair, pbkdf2_key, pbkdf2_parameters, pkcs12_key};
+use super::derive::{Hash, Pbkdf2, Purpose, Work, pair, pbkdf2_key, pkcs12_key};
 use super::failure::{Failure, Result};
 use super::password::Password;
 
@@ -155,11 +155,6 @@ fn pbes2(
         .parameters
         .ok_or(Failure::Malformed)?
         .decode_as::<OctetStringRef<'_>>()?;
-    let key = pbkdf2_key(
-        &pbkdf2_parameters(&kdf)?,
-        password.utf8(),
-        cipher.key_length(),
-        work,
-    )?;
+    let key = pbkdf2_key(&Pbkdf2::of(&kdf)?, password.utf8(), cipher.key_length(), work)?;
     cipher.decrypt(&key, iv.as_bytes(), text)
 }

@@ -1,13 +1,12 @@
 //! Keys from passwords: RFC 7292, appendix B, and PBKDF2, under one bound of work.
 
-use der::asn1::ObjectIdentifier;
-use der::{Decode, Encode};
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Encode, Reader};
 use hmac::{Hmac, Mac};
-use pkcs5::AlgorithmIdentifierRef;
-use pkcs5::pbes2::{Kdf, Pbkdf2Params, Pbkdf2Prf};
 use pkcs12::kdf::{Pkcs12KeyType, derive_key};
 use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
+use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Result};
@@ -54,26 +53,15 @@ impl Hash {
         }
     }
 
-    /// The hash of an `hmacWithSHA…`.
+    /// The hash of an `hmacWithSHA…`. Some programs write it with `NULL` behind it and some without, so nobody looks.
     pub fn of_hmac(oid: ObjectIdentifier) -> Result<Self> {
-        let algorithm = AlgorithmIdentifierRef {
-            oid,
-            parameters: None,
-        };
-        let null = AlgorithmIdentifierRef {
-            parameters: Some(der::asn1::AnyRef::NULL),
-            ..algorithm
-        };
-        Ok(Self::of_prf(Pbkdf2Prf::try_from(null)?))
-    }
-
-    fn of_prf(prf: Pbkdf2Prf) -> Self {
-        match prf {
-            Pbkdf2Prf::HmacWithSha224 => Self::Sha224,
-            Pbkdf2Prf::HmacWithSha256 => Self::Sha256,
-            Pbkdf2Prf::HmacWithSha384 => Self::Sha384,
-            Pbkdf2Prf::HmacWithSha512 => Self::Sha512,
-            _ => Self::Sha1,
+        match oid.to_string().as_str() {
+            "1.2.840.113549.2.7" => Ok(Self::Sha1),
+            "1.2.840.113549.2.8" => Ok(Self::Sha224),
+            "1.2.840.113549.2.9" => Ok(Self::Sha256),
+            "1.2.840.113549.2.10" => Ok(Self::Sha384),
+            "1.2.840.113549.2.11" => Ok(Self::Sha512),
+            _ => Err(Failure::Unsupported),
         }
     }
 
@@ -139,18 +127,46 @@ pub fn pkcs12_key(
     }))
 }
 
-/// PBKDF2's parameters; anything else that derives keys, as scrypt, is not supported.
-pub fn pbkdf2_parameters<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<Pbkdf2Params<'a>> {
-    match Kdf::try_from(*algorithm)? {
-        Kdf::Pbkdf2(parameters) if parameters.iteration_count > 0 => Ok(parameters),
-        Kdf::Pbkdf2(_) => Err(Failure::Malformed),
-        _ => Err(Failure::Unsupported),
+/// PBKDF2's parameters (RFC 8018, appendix A.2).
+pub struct Pbkdf2<'a> {
+    salt: &'a [u8],
+    iterations: u32,
+    /// In bytes, where it is named.
+    pub key_length: Option<u16>,
+    hash: Hash,
+}
+
+impl<'a> Pbkdf2<'a> {
+    /// Anything else that derives keys, as scrypt, is not supported.
+    pub fn of(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<Self> {
+        if algorithm.oid.to_string() != "1.2.840.113549.1.5.12" {
+            return Err(Failure::Unsupported);
+        }
+        let parameters = algorithm.parameters.ok_or(Failure::Malformed)?;
+        let (salt, iterations, key_length, prf) = parameters.sequence(|reader| {
+            Ok((
+                reader.decode::<OctetStringRef<'_>>()?.as_bytes(),
+                reader.decode::<u32>()?,
+                reader.decode::<Option<u16>>()?,
+                reader.decode::<Option<AlgorithmIdentifierRef<'_>>>()?,
+            ))
+        })?;
+        if iterations == 0 {
+            return Err(Failure::Malformed);
+        }
+        let hash = prf.map_or(Ok(Hash::Sha1), |prf| Hash::of_hmac(prf.oid))?;
+        Ok(Self {
+            salt,
+            iterations,
+            key_length,
+            hash,
+        })
     }
 }
 
 /// RFC 8018, section 5.2.
 pub fn pbkdf2_key(
-    parameters: &Pbkdf2Params<'_>,
+    parameters: &Pbkdf2<'_>,
     password: &[u8],
     length: usize,
     work: &mut Work,
@@ -161,8 +177,12 @@ pub fn pbkdf2_key(
     {
         return Err(Failure::Malformed);
     }
-    let hash = Hash::of_prf(parameters.prf);
-    let (salt, rounds) = (parameters.salt, parameters.iteration_count);
+    let Pbkdf2 {
+        salt,
+        iterations: rounds,
+        hash,
+        ..
+    } = *parameters;
     work.take(rounds, length.div_ceil(hash.size()))?;
     let mut key = Zeroizing::new(vec![0; length]);
     match hash {
@@ -177,7 +197,7 @@ pub fn pbkdf2_key(
 
 /// Two algorithms in a sequence: the parameters of PBES2 and of PBMAC1.
 pub fn pair<'a>(
-    parameters: Option<der::asn1::AnyRef<'a>>,
+    parameters: Option<AnyRef<'a>>,
 ) -> Result<(AlgorithmIdentifierRef<'a>, AlgorithmIdentifierRef<'a>)> {
     let parameters = parameters.ok_or(Failure::Malformed)?;
     Ok(parameters.sequence(|reader| {

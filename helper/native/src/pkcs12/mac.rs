@@ -1,10 +1,10 @@
 //! The MAC over a file's content: RFC 7292, section 4, and PBMAC1 (RFC 9579).
 
 use der::Decode;
-use pkcs5::AlgorithmIdentifierRef;
 use pkcs12::mac_data::MacData;
+use spki::AlgorithmIdentifierRef;
 
-use super::derive::{Hash, Purpose, Work, encoded, pair, pbkdf2_key, pbkdf2_parameters, pkcs12_key};
+use super::derive::{Hash, Pbkdf2, Purpose, Work, encoded, pair, pbkdf2_key, pkcs12_key};
 use super::failure::{Failure, Result};
 use super::password::Password;
 
@@ -18,7 +18,7 @@ pub fn verify(mac: &MacData, password: &Password, content: &[u8], work: &mut Wor
     if algorithm.oid.to_string() == PBMAC1 {
         let (kdf, scheme) = pair(algorithm.parameters)?;
         let hash = Hash::of_hmac(scheme.oid)?;
-        let parameters = pbkdf2_parameters(&kdf)?;
+        let parameters = Pbkdf2::of(&kdf)?;
         // RFC 9579 wants the length named, and no short key that anybody would find.
         let length = parameters.key_length.map_or(0, usize::from);
         if !(20..=128).contains(&length) {

@@ -2,11 +2,11 @@
 
 use der::asn1::{AnyRef, ContextSpecific, ObjectIdentifier, OctetString, OctetStringRef};
 use der::{Decode, Encode, Reader, Tag, TagNumber, Tagged};
-use pkcs5::AlgorithmIdentifierRef;
 use pkcs12::authenticated_safe::AuthenticatedSafe;
 use pkcs12::cert_type::CertBag;
 use pkcs12::pfx::Pfx;
 use pkcs12::safe_bag::SafeContents;
+use spki::AlgorithmIdentifierRef;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::ber::{join, to_der};
