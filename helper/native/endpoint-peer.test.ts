@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { connectInPython, descriptors, greetInPython, python, TestEndpoint } from './testing/endpoint.ts';
 
 describe('the peer', () => {
-  test('is known by number, user, executable and namespaces', async () => {
+  test('[E3] is known by number, user, executable and namespaces', async () => {
     using endpoint = new TestEndpoint();
     const client = await endpoint.connect();
     const { peer } = await endpoint.event('connection');
@@ -30,7 +30,7 @@ describe('the peer', () => {
     client.destroy();
   });
 
-  test('running a file that was deleted or replaced is marked', async () => {
+  test('[E3] running a file that was deleted or replaced is marked', async () => {
     using endpoint = new TestEndpoint();
     const copy = join(endpoint.directory, 'client');
     const script = `
