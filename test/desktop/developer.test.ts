@@ -26,7 +26,9 @@ let helper: ChildProcess;
 let facts: DeveloperHelper;
 let app: DesktopApp;
 
-const title = (text: string) => expectVisible(app.page.locator('.connection-title', { hasText: text }));
+/** The whole title: “Not connected” is none that says “Connected”. */
+const title = (text: string) =>
+  expectVisible(app.page.locator('.connection-title').getByText(text, { exact: true }));
 const button = (name: string) => app.page.getByRole('button', { name, exact: true });
 
 beforeAll(async () => {

@@ -41,7 +41,15 @@ async function seenByPeer() {
   return client;
 }
 
-const title = (text: string) => expectVisible(app.page.locator('.connection-title', { hasText: text }));
+/** The whole title: “Not connected” is none that says “Connected”. */
+const title = (text: string) =>
+  expectVisible(app.page.locator('.connection-title').getByText(text, { exact: true }));
+/** The menu follows the window a moment later. */
+async function clickTray(label: string): Promise<void> {
+  await expect.poll(() => desktop.tray.menu()).toContain(label);
+  await desktop.tray.click(label);
+}
+
 const button = (name: string) => app.page.getByRole('button', { name, exact: true });
 
 beforeAll(async () => {
@@ -204,18 +212,18 @@ describe('the button', () => {
 describe('the tray', () => {
   it('connects and disconnects by its menu, and shows each state', async () => {
     const idle = (await desktop.tray.item()).icon;
-    await desktop.tray.click('Connect home');
+    await clickTray('Connect home');
     await title('Connected');
     await expect.poll(async () => (await desktop.tray.item()).icon).not.toBe(idle);
-    await desktop.tray.click('Disconnect home');
+    await clickTray('Disconnect home');
     await title('Not connected');
     await expect.poll(async () => (await desktop.tray.item()).icon).toBe(idle);
   });
 
   it('goes on while the window is closed, and opens it again', async () => {
     await app.page.close();
-    expect(await desktop.tray.menu()).toEqual(['Connect home', 'Open Sallyport', 'Quit']);
-    await app.nextWindow(() => desktop.tray.click('Open Sallyport'));
+    await expect.poll(() => desktop.tray.menu()).toEqual(['Connect home', 'Open Sallyport', 'Quit']);
+    await app.nextWindow(() => clickTray('Open Sallyport'));
     await title('Not connected');
   });
 });
@@ -225,7 +233,7 @@ describe('a second tunnel with the same routes', () => {
     const second = await network.clientConf();
     await app.drop({ name: 'office.conf', text: second.text });
     await expectVisible(app.page.getByRole('heading', { level: 1, name: 'office' }));
-    await desktop.tray.click('Connect home');
+    await clickTray('Connect home');
     await expect.poll(() => desktop.tray.menu()).toContain('Disconnect home');
     await button('Connect').click();
     const dialog = app.page.getByRole('dialog', { name: 'Switch from home to office?' });
@@ -235,7 +243,7 @@ describe('a second tunnel with the same routes', () => {
     await title('Not connected');
     expect(await desktop.tray.menu()).toContain('Disconnect home');
 
-    await desktop.tray.click('Connect office');
+    await clickTray('Connect office');
     await dialog.getByRole('button', { name: 'Disconnect home and connect' }).click();
     await title('Connected');
     await expect
@@ -260,7 +268,7 @@ describe('quitting', () => {
       };
       Reflect.set(dialog, 'showMessageBox', ask);
     });
-    await desktop.tray.click('Quit');
+    await clickTray('Quit');
     const question = async (): Promise<unknown> =>
       JSON.parse(
         await app.electron.evaluate(() => JSON.stringify(Reflect.get(globalThis, 'quitQuestion') ?? null)),
@@ -275,7 +283,7 @@ describe('quitting', () => {
     await app.electron.evaluate(({ dialog }) => {
       Reflect.set(dialog, 'showMessageBox', () => Promise.resolve({ response: 0, checkboxChecked: false }));
     });
-    await desktop.tray.click('Quit');
+    await clickTray('Quit');
     await ended;
     const before = (await seenByPeer()).received;
     await waitUntil('traffic goes on', async () => (await seenByPeer()).received > before, 10_000);
@@ -305,37 +313,53 @@ it('breaks no rule of its page’s policy', () => {
 });
 
 describe('the bridge', () => {
-  /** Makes a window with the app's own preload script elsewhere, as a page would that got past everything else. */
-  const callFrom = (place: 'foreign page' | 'subframe' | 'own page') =>
-    app.electron.evaluate(async ({ app: main, BrowserWindow }, where) => {
-      const window = new BrowserWindow({
-        show: false,
-        webPreferences: {
-          preload: `${main.getAppPath()}/preload.cjs`,
-          sandbox: true,
-          nodeIntegrationInSubFrames: true,
-        },
-      });
-      try {
-        await window.loadURL(where === 'foreign page' ? 'about:blank' : 'app://sallyport/index.html');
-        const bridge =
-          where === 'subframe'
-            ? `document.body.appendChild(document.createElement('iframe')).contentWindow.sallyport`
-            : 'window.sallyport';
-        return String(
-          await window.webContents.executeJavaScript(
-            `${bridge}.readState({}).then(() => 'answered', (error) => error.message)`,
-          ),
-        );
-      } finally {
-        window.destroy();
-      }
-    }, place);
+  /** Makes a window with the app's own preload script, runs code in its page and calls what that returns. */
+  const callFrom = (url: string, place: string) =>
+    app.electron.evaluate(
+      async ({ app: main, BrowserWindow }, [address = '', code = '']) => {
+        const preload = `${main.getAppPath()}/preload.cjs`;
+        const window = new BrowserWindow({
+          show: false,
+          // The app's own window does not even have this one.
+          webPreferences: { preload, sandbox: true, nodeIntegrationInSubFrames: true },
+        });
+        try {
+          await window.loadURL(address);
+          return String(
+            await window.webContents.executeJavaScript(
+              `(async () => {
+                const place = ${code};
+                await new Promise((resolve) => setTimeout(resolve, 500));
+                if (place.sallyport === undefined) return 'no bridge';
+                return place.sallyport.readState({}).then(() => 'answered', (error) => error.message);
+              })()`,
+            ),
+          );
+        } finally {
+          window.destroy();
+        }
+      },
+      [url, place],
+    );
+  /** A frame inside the page, empty or with a document of its own. */
+  const frame = (document: string | null) => `(() => {
+    const frame = document.createElement('iframe');
+    const text = ${JSON.stringify(document)};
+    if (text !== null) frame.srcdoc = text;
+    return document.body.appendChild(frame).contentWindow;
+  })()`;
 
-  it('answers our own page alone, and of it the main frame', async () => {
-    expect(await callFrom('own page')).toBe('answered');
-    expect(await callFrom('foreign page')).toContain('This page may not call the app.');
-    expect(await callFrom('subframe')).toContain('This page may not call the app.');
+  it('answers our own page', async () => {
+    expect(await callFrom('app://sallyport/index.html', 'window')).toBe('answered');
+  });
+
+  it('answers no other page, though it had the preload script', async () => {
+    expect(await callFrom('about:blank', 'window')).toContain('This page may not call the app.');
+  });
+
+  it('is not there for a frame inside a page', async () => {
+    expect(await callFrom('app://sallyport/index.html', frame(null))).toBe('no bridge');
+    expect(await callFrom('about:blank', frame('<p>A page</p>'))).toBe('no bridge');
   });
 });
 

@@ -70,7 +70,8 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await app.picture(`${name}-${colorScheme}`);
     expect(await app.barriers()).toEqual([]);
   };
-  const title = (text: string) => expectVisible(app.page.locator('.connection-title', { hasText: text }));
+  const title = (text: string) =>
+    expectVisible(app.page.locator('.connection-title').getByText(text, { exact: true }));
 
   beforeAll(async () => {
     app = stack.use(
