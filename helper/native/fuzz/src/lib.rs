@@ -19,6 +19,26 @@ pub mod ip;
 pub mod endpoint {
     pub mod control;
     pub mod frames;
+    pub mod handshake;
+}
+
+/// `src/keychain`.
+#[path = "../../src/keychain"]
+pub mod keychain {
+    pub mod locked;
+    pub mod vault;
+}
+
+/// `src/pkcs12`.
+#[path = "../../src/pkcs12"]
+pub mod pkcs12 {
+    pub mod ber;
+    mod decrypt;
+    mod derive;
+    pub mod failure;
+    mod mac;
+    pub mod password;
+    pub mod read;
 }
 
 /// `src/tun`.
