@@ -76,6 +76,11 @@ const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
     program('ip', 'iproute2'),
     program('wg', 'wireguard-tools'),
     program('wg-quick', 'wireguard-tools'),
+    // Makers of identity files.
+    program('openssl', 'openssl'),
+    program('certtool', 'gnutls-bin'),
+    program('pk12util', 'libnss3-tools'),
+    program('certutil', 'libnss3-tools'),
     // libFuzzer is C++.
     program('c++', 'g++'),
   ],

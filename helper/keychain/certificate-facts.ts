@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import { KeychainError } from '@sallyport/shared/protocol/errors.ts';
 import type { IdentityFacts } from '@sallyport/shared/protocol/keychain.ts';
 

@@ -1,0 +1,46 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { maximumPkcs12Bytes } from '../protocol/keychain.ts';
+import { EndpointConnection } from './endpoint-connection.ts';
+import { importIdentity } from './import-identity.ts';
+import { ReconnectingClient } from './reconnecting-client.ts';
+import { FakeHelper } from './testing/fake-helper.ts';
+
+let helper: FakeHelper;
+let client: ReconnectingClient;
+
+beforeEach(async () => {
+  helper = await FakeHelper.start();
+  client = new ReconnectingClient({
+    connect: (receiver) =>
+      EndpointConnection.open({
+        path: helper.endpoint.path,
+        client: { name: 'test', version: '1' },
+        receiver,
+      }),
+  });
+  client.start();
+  await client.ready();
+});
+afterEach(async () => {
+  client.close();
+  await helper.close();
+});
+
+it.each([
+  ['a file', new Uint8Array(maximumPkcs12Bytes + 1), 'x'],
+  ['a password', new Uint8Array(1), 'x'.repeat(1001)],
+])('sends nothing of %s that is too large', async (_what, bytes, password) => {
+  helper.endpoint.requests.length = 0;
+  await expect(importIdentity(client, bytes, password)).rejects.toMatchObject({
+    domain: 'KeychainError',
+    code: 'tooLarge',
+  });
+  expect(helper.endpoint.requests).toEqual([]);
+});
+
+it('[K3] passes on the helper’s refusal', async () => {
+  await expect(importIdentity(client, Uint8Array.of(1), 'x')).rejects.toMatchObject({
+    domain: 'KeychainError',
+    code: 'wrongPassword',
+  });
+});
