@@ -21,6 +21,7 @@ const benches: Readonly<Record<string, (helperMain: string) => Promise<BenchResu
   dataplane: (helperMain) => inside('dataplane', helperMain),
   connect: (helperMain) => inside('connect', helperMain),
   endpoint: (helperMain) => inside('endpoint', helperMain),
+  'endpoint-attack': (helperMain) => inside('endpoint-attack', helperMain),
   'app-start': packedAppStart,
   install: benchInstall,
 };

@@ -2,6 +2,7 @@ import { benchAppStart } from './app-start.ts';
 import { benchConnect } from './connect.ts';
 import { benchDataplane } from './dataplane.ts';
 import { benchEndpoint } from './endpoint.ts';
+import { benchEndpointAttack } from './endpoint-attack.ts';
 import type { BenchResult } from './result.ts';
 
 /** Runs one benchmark inside private namespaces and prints its result as one JSON line. Arguments: name, helper's main. */
@@ -9,6 +10,7 @@ const benches: Readonly<Record<string, (helperMain: string) => Promise<BenchResu
   dataplane: benchDataplane,
   connect: benchConnect,
   endpoint: benchEndpoint,
+  'endpoint-attack': benchEndpointAttack,
   'app-start': benchAppStart,
 };
 
