@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, Platform } from 'electron-builder';
+import { SystemExtensionError } from '@sallyport/shared/protocol/errors.ts';
 import { describeElectron, ensureElectron, type ElectronRuntime } from '../test/rig/electron-runtime.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
 import { buildApp } from './build-app.ts';
@@ -25,6 +26,8 @@ export interface PackagedApp {
  * shipped.
  */
 export async function packageApp(output: string): Promise<PackagedApp> {
+  // A bundler only copies it: evaluated here, a manifest that cannot be used ends this before anything is built (E1).
+  await import('@sallyport/shared/manifest/sallyport-manifest.ts');
   const electron = await ensureElectron();
   await buildApp();
   const directory = join(output, 'linux-unpacked');
@@ -70,7 +73,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       console.log(`Its twin for tests, which lets debuggers in, is ${directory}. Never install that one.`);
     }
   } catch (error) {
-    if (!(error instanceof MissingPrerequisite)) throw error;
+    if (!(error instanceof MissingPrerequisite || error instanceof SystemExtensionError)) throw error;
     console.error(error.message);
     // electron-builder's exit hook would end the process with 0, whatever exitCode is.
     process.exit(1);
