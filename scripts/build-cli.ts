@@ -24,8 +24,8 @@ const configuration = {
   disableExperimentalSEAWarning: true,
   useSnapshot: false,
   useCodeCache: true,
-  // Otherwise any process of the same user could open the inspector by a signal.
-  execArgv: ['--disable-sigusr1'],
+  // Otherwise a signal would open the inspector, and `OPENSSL_CONF` name libraries to load.
+  execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null'],
   // No word and no variable from outside becomes an option of Node: neither --inspect nor NODE_OPTIONS.
   execArgvExtension: 'none',
 };

@@ -154,7 +154,7 @@ describe('the shipped app refuses', () => {
   });
 });
 
-it('no variable makes the shipped app run something else', async () => {
+it('[E5] no variable makes the shipped app run something else, or ask another helper', async () => {
   const script = await intruder();
   await using started = await startApp([script], {
     ELECTRON_RUN_AS_NODE: '1',
@@ -191,7 +191,7 @@ describe('a copy elsewhere', () => {
   });
   afterAll(() => rm(copy, { recursive: true, force: true }));
 
-  it('does not run a folder beside its archive, and the helper does not take it for the app', async () => {
+  it('[E3] does not run a folder beside its archive, and the helper does not take it for the app', async () => {
     const folder = join(copy, 'resources', 'app');
     await mkdir(folder);
     await writeFile(join(folder, 'package.json'), '{"main":"main.js"}');
@@ -207,7 +207,7 @@ describe('a copy elsewhere', () => {
     expect(told).not.toContain('home');
   });
 
-  it('with another archive runs that one, and gets nothing from the helper', async () => {
+  it('[E3] with another archive runs that one, and gets nothing from the helper', async () => {
     const answer = join(desktop.person.home, 'answer');
     const source = await mkdtemp(join(tmpdir(), 'sallyport-swap-'));
     await writeFile(join(source, 'package.json'), '{"name":"swapped","main":"main.js"}');
@@ -279,11 +279,17 @@ describe('the shipped command line', () => {
     expect(await isMarked()).toBe(false);
   });
 
-  it('heeds no variable of Node, and no endpoint but root’s', async () => {
+  it('[E5] heeds no variable of Node, and no endpoint but root’s', async () => {
     const script = await intruder();
+    const openssl = join(desktop.person.home, 'openssl.cnf');
+    // With this, Node would load the library, or end because it cannot.
+    const module =
+      'nodejs_conf = n\nopenssl_conf = n\n[n]\nproviders = p\n[p]\nx = y\n[y]\nmodule = /none.so\nactivate = 1\n';
+    await writeFile(openssl, module, { mode: 0o644 });
     const started = await cli(['list', '--names'], {
       NODE_OPTIONS: `--require=${script} --inspect=9229`,
       NODE_PATH: desktop.person.home,
+      OPENSSL_CONF: openssl,
       NODE_EXTRA_CA_CERTS: script,
       ELECTRON_RUN_AS_NODE: '1',
       SALLYPORT_ENDPOINT: '/tmp/false.sock',
@@ -302,7 +308,7 @@ describe('the shipped command line', () => {
     expect(watching.error).not.toContain('Debugger');
   });
 
-  it('copied elsewhere is nobody to the helper', async () => {
+  it('[E3] copied elsewhere is nobody to the helper', async () => {
     const copy = join(desktop.person.home, 'sallyport-cli');
     await cp(installed.cli, copy);
     await chown(copy, desktop.person.uid, desktop.person.uid);
