@@ -57,6 +57,11 @@ export async function buildCli(): Promise<string> {
   return executable;
 }
 
+/** The licence of the Node inside, which goes wherever the executable goes. */
+export function nodeLicence(): string {
+  return join(dirname(pinnedNode()), '..', 'LICENSE');
+}
+
 function pinnedNode(): string {
   const name = `node-linux-${process.arch}`;
   try {

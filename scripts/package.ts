@@ -7,7 +7,7 @@ import { SystemExtensionError } from '@sallyport/shared/protocol/errors.ts';
 import { describeElectron, ensureElectron, type ElectronRuntime } from '../test/rig/electron-runtime.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
 import { buildApp } from './build-app.ts';
-import { buildCli } from './build-cli.ts';
+import { buildCli, nodeLicence } from './build-cli.ts';
 import { setFuses, shippedFuses } from './package/fuses.ts';
 import { copyForTests } from './package/testing-build.ts';
 import { ensurePrerequisites } from './prerequisites.ts';
@@ -48,6 +48,7 @@ export async function packageApp(output: string): Promise<PackagedApp> {
   const executable = join(directory, 'sallyport');
   await setFuses(executable, shippedFuses);
   await copyFile(await buildCli(), join(directory, 'sallyport-cli'));
+  await copyFile(nodeLicence(), join(directory, 'LICENSE.node.txt'));
   // It is run by others than who packed it, whatever their umask was.
   for (const path of [directory, executable, join(directory, 'sallyport-cli')]) await chmod(path, 0o755);
   return { directory, executable, electron };
