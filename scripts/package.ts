@@ -1,4 +1,4 @@
-import { chmod, copyFile, rm } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -6,6 +6,7 @@ import { build, Platform } from 'electron-builder';
 import { SystemExtensionError } from '@sallyport/shared/protocol/errors.ts';
 import { describeElectron, ensureElectron, type ElectronRuntime } from '../test/rig/electron-runtime.ts';
 import { MissingPrerequisite } from '../test/rig/missing-prerequisite.ts';
+import { run } from '../test/rig/run.ts';
 import { buildApp } from './build-app.ts';
 import { buildCli, nodeLicence } from './build-cli.ts';
 import { setFuses, shippedFuses } from './package/fuses.ts';
@@ -50,7 +51,7 @@ export async function packageApp(output: string): Promise<PackagedApp> {
   await copyFile(await buildCli(), join(directory, 'sallyport-cli'));
   await copyFile(nodeLicence(), join(directory, 'LICENSE.node.txt'));
   // It is run by others than who packed it, whatever their umask was.
-  for (const path of [directory, executable, join(directory, 'sallyport-cli')]) await chmod(path, 0o755);
+  await run('chmod', ['-R', 'u+rwX,go+rX,go-w', directory]);
   return { directory, executable, electron };
 }
 
