@@ -69,7 +69,9 @@ export const tiers: readonly TierDefinition[] = [
       }
       await ensurePrerequisites('attack');
       await buildNative();
-      return runVitest('attack', { isPrivate: true, patterns });
+      // Loaded only here: the bundler is slow to start.
+      const { buildCli } = await import('../build-cli.ts');
+      return runVitest('attack', { isPrivate: true, patterns, env: { SALLYPORT_CLI: await buildCli() } });
     },
   },
   { name: 'desktop', what: 'the packed application in real Electron', run: desktop },

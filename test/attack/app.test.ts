@@ -61,19 +61,23 @@ child.kill()
   },
 );
 
-for (const [id, way] of [
-  ['app/ptrace', 'ptrace'],
-  ['app/process-memory', 'memory'],
-] as const) {
-  attack(
-    () => rig,
-    id,
-    async (attacked) => {
-      const words = [attacked.endpoint, trusted.client, way];
-      return comparedWithHonest(attacked, await mount(gainSchema, own, victim, ...words));
-    },
-  );
+/** The trusted program asks for what the attacker wants. */
+async function overwritten(attacked: AttackRig, way: 'ptrace' | 'memory'): Promise<Outcome> {
+  const words = [attacked.endpoint, trusted.client, way];
+  return comparedWithHonest(attacked, await mount(gainSchema, own, victim, ...words));
 }
+
+attack(
+  () => rig,
+  'app/ptrace',
+  (attacked) => overwritten(attacked, 'ptrace'),
+);
+
+attack(
+  () => rig,
+  'app/process-memory',
+  (attacked) => overwritten(attacked, 'memory'),
+);
 
 attack(
   () => rig,

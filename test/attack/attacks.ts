@@ -118,16 +118,29 @@ export const attacks = {
     outcome: 'refused',
   },
   'app/node-options': {
-    what: 'NODE_OPTIONS, --require and --inspect on the command line program',
-    notYet: 'the program that is installed is built by this issue; its test comes with it (Endpoint)',
+    what: 'NODE_OPTIONS on the command line program',
+    elsewhere: 'test/desktop/shipped.test.ts',
+    title: 'heeds no variable of Node, and no endpoint but root’s',
+  },
+  'app/node-switches': {
+    what: '--require, --inspect and the like on the command line program',
+    elsewhere: 'test/desktop/shipped.test.ts',
+    title: 'takes %s for a mistake of its own user',
+  },
+  'app/electron-variables': {
+    what: 'ELECTRON_RUN_AS_NODE and NODE_OPTIONS on the app',
+    elsewhere: 'test/desktop/shipped.test.ts',
+    title: 'no variable makes the shipped app run something else',
   },
   'app/electron-switches': {
-    what: 'ELECTRON_RUN_AS_NODE, --inspect and --remote-debugging-port on the app',
-    notYet: 'the hardened app and its test are built by this issue (Endpoint)',
+    what: '--inspect and --remote-debugging-port on the app',
+    elsewhere: 'test/desktop/shipped.test.ts',
+    title: 'the shipped app refuses',
   },
   'app/asar-swap': {
-    what: 'The app’s code archive swapped',
-    notYet: 'no package owns its files yet (Activation); integrity of the archive is not checked on Linux',
+    what: 'The app’s code archive swapped, in place and in a copy',
+    elsewhere: 'test/desktop/shipped.test.ts',
+    title: 'with another archive runs that one, and gets nothing from the helper',
   },
   'app/renderer': {
     what: 'From a page to the main process to the helper',
@@ -141,7 +154,7 @@ export const attacks = {
   'framing/utf8': { what: 'Bytes that are not UTF-8', outcome: 'closed' },
   'framing/nul': { what: 'NUL bytes in and around JSON', outcome: 'closed' },
   'framing/nesting': { what: 'Values nested 100,000 deep', outcome: 'closed' },
-  'framing/prototype': { what: '__proto__ and constructor as keys', outcome: 'closed' },
+  'framing/prototype': { what: '`__proto__` and `constructor` as keys', outcome: 'closed' },
   'framing/duplicate-keys': {
     what: 'A member named twice: the allowed method first, or last',
     outcome: 'closed',
@@ -174,10 +187,10 @@ export const attacks = {
     outcome: 'oneWins',
   },
 
-  'names/dot-dot': { what: '../ and other slashes', outcome: 'denied' },
+  'names/dot-dot': { what: '`../` and other slashes', outcome: 'denied' },
   'names/nul': { what: 'NUL', outcome: 'denied' },
   'names/newline': { what: 'Line breaks of every kind', outcome: 'denied' },
-  'names/specifier': { what: '%i, %n and the like', outcome: 'plainText' },
+  'names/specifier': { what: '`%i`, `$(id)` and the like', outcome: 'plainText' },
   'names/leading-hyphen': { what: 'A hyphen in front', outcome: 'denied' },
   'names/long': { what: '256 bytes and a megabyte', outcome: 'denied' },
   'names/twins': { what: 'Twins in case, width and composition', outcome: 'denied' },
@@ -209,8 +222,14 @@ export const attacks = {
     what: 'A path changed between check and use: methods that would open one',
     outcome: 'denied',
   },
-  'files/zip-slip': { what: 'Paths that climb out of an archive', notYet: 'no archive is imported (App)' },
-  'files/zip-bomb': { what: 'An archive that unpacks to gigabytes', notYet: 'no archive is imported (App)' },
+  'files/zip-slip': {
+    what: 'Paths that climb out of an archive',
+    notYet: 'no archive is imported yet (App)',
+  },
+  'files/zip-bomb': {
+    what: 'An archive that unpacks to gigabytes',
+    notYet: 'no archive is imported yet (App)',
+  },
   'files/foreign-owner': {
     what: 'Files and directories of another owner in the place of the helper’s state',
     outcome: 'notStarted',
@@ -235,7 +254,7 @@ export const attacks = {
   'life/killed': {
     what: 'kill -9 at every step of the network’s journal',
     elsewhere: 'test/netns/network-crash.test.ts',
-    title: 'killed at every',
+    title: 'kill -9 at every step, undone at the next start',
   },
   'life/leftovers': {
     what: 'What an uninstallation leaves',
@@ -262,7 +281,7 @@ export const attacks = {
   },
   'network/handshake-flood': {
     what: 'A flood of handshakes',
-    notYet: 'a client that answers none under load; measured with the loop of its own (Data plane)',
+    notYet: 'the engine’s own cookies are tested by its authors; ours come with its replacement (Data plane)',
   },
   'network/replay': {
     what: 'Packets sent again',

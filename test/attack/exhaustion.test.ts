@@ -40,12 +40,14 @@ end = time.time() + ${String(length)}
 def lasts(): return time.time() < end
 ${script}
 `;
-  let isOver = false;
+  const over = new AbortController();
   const mounted = Promise.all(
     attackers.map((attacker) => mount(z.int(), attacker, text, rig.endpoint)),
-  ).finally(() => (isOver = true));
+  ).finally(() => {
+    over.abort();
+  });
   const times: number[] = [];
-  while (!isOver) {
+  while (!over.signal.aborted) {
     const answer = await rig.witness.call('extension.list');
     if (answer.result === undefined || answer.milliseconds === undefined) {
       throw new Error(`The witness was not served: ${JSON.stringify(answer)}`);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assertPrivateNamespaces } from '@sallyport/helper/developer/private-namespaces.ts';
 import { mallocEnvironment, nodeArguments } from '@sallyport/helper/node-arguments.ts';
+import { sallyportManifest } from '@sallyport/shared/manifest/sallyport-manifest.ts';
 import { endpointPath, manifestSchema } from '@sallyport/shared/manifest/manifest.ts';
 import { Background } from '../../rig/background.ts';
 import { MissingPrerequisite } from '../../rig/missing-prerequisite.ts';
@@ -32,7 +33,8 @@ export interface RigOptions {
   readonly before?: readonly string[];
   /** Gives the helper, and its verified clients, a pid namespace of their own. */
   readonly pidNamespace?: boolean;
-  readonly manifest?: string;
+  /** The product's own extension, whose verified clients are the app and the command line. */
+  readonly isProduct?: boolean;
   readonly endpoint?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly arguments?: readonly string[];
@@ -58,7 +60,8 @@ export class AttackRig implements AsyncDisposable {
   private constructor(options: RigOptions, state: string) {
     this.#options = options;
     this.state = state;
-    this.endpoint = options.endpoint ?? endpoint;
+    this.endpoint =
+      options.endpoint ?? (options.isProduct === true ? endpointPath(sallyportManifest) : endpoint);
   }
 
   static async start(options: RigOptions = {}): Promise<AttackRig> {
@@ -97,8 +100,8 @@ export class AttackRig implements AsyncDisposable {
     return this.#witness;
   }
 
-  /** A new verified client. */
-  verified(uid: number = uids.person): Promise<Agent> {
+  /** A new verified client: of root where the programs that others must run cannot be told what to send. */
+  verified(uid: number = this.#options.isProduct === true ? 0 : uids.person): Promise<Agent> {
     return Agent.start(this.endpoint, { uid, executable: trusted.client, ...this.inside });
   }
 
@@ -171,7 +174,7 @@ export async function startHelper(state: string, options: RigOptions): Promise<B
     process.execPath,
     ...nodeArguments,
     main,
-    ...['--manifest', options.manifest ?? manifestFile],
+    ...(options.isProduct === true ? [] : ['--manifest', manifestFile]),
     ...['--state', join(state, 'helper')],
     ...['--log-level', 'debug'],
     ...(options.endpoint === undefined ? [] : ['--endpoint', options.endpoint]),

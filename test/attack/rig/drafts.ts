@@ -4,7 +4,13 @@ import type { Agent, Answer } from './agent.ts';
 export const echoProvider = 'org.sallyport.attack.echo';
 
 /** A configuration of the echo provider: no routes, nothing on the network. */
-export function echoDraft(changes: object = {}): { readonly id: string; readonly name: string } & object {
+export interface Draft {
+  readonly id: string;
+  readonly name: string;
+  readonly protocolConfiguration: object;
+}
+
+export function echoDraft(changes: object = {}): Draft {
   const id = randomUUID();
   return {
     id,

@@ -8,6 +8,10 @@ export class EchoProvider extends PacketTunnelProvider {
     await this.setTunnelNetworkSettings({ tunnelRemoteAddress: null, mtu: 1400 });
   }
 
+  override stopTunnel(): Promise<void> {
+    return Promise.resolve();
+  }
+
   override handleAppMessage(message: Uint8Array): Promise<Uint8Array> {
     return Promise.resolve(message);
   }
