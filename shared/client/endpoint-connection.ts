@@ -280,10 +280,12 @@ export class EndpointConnection implements EndpointCaller {
   }
 
   /** Lets answers that arrived before the end be handled, then rejects what is left. */
-  #finish(): void {
-    if (this.#failure === null && this.#handled < this.#reader.delivered) {
+  #finish(handledBefore = -1): void {
+    const handled = this.#handled;
+    // Only while it goes on: of two answers with one id, which a helper never sends, one is never handled.
+    if (this.#failure === null && handled < this.#reader.delivered && handled > handledBefore) {
       setImmediate(() => {
-        this.#finish();
+        this.#finish(handled);
       });
       return;
     }
