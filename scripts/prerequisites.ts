@@ -63,7 +63,7 @@ const screen: readonly Prerequisite[] = [
 /** What sees and presses the shipped app's buttons, which takes no debugger. */
 const accessibility: readonly Prerequisite[] = [
   file('/usr/libexec/at-spi-bus-launcher', 'at-spi2-core'),
-  file('/usr/lib/x86_64-linux-gnu/girepository-1.0/Atspi-2.0.typelib', 'gir1.2-atspi-2.0'),
+  library('girepository-1.0/Atspi-2.0.typelib', 'gir1.2-atspi-2.0'),
 ];
 
 const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {

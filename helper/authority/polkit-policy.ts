@@ -34,12 +34,15 @@ export function renderPolicy(manifest: PolicyManifest): string {
     `  <icon_name>${escapeXml(icon)}</icon_name>`,
   ];
   for (const name of actionNames()) {
-    lines.push(...renderAction(actionId(manifest.identifier, name), actions[name]));
+    lines.push(...renderAction(manifest.identifier, name));
   }
   return `${[...lines, '</policyconfig>'].join('\n')}\n`;
 }
 
-function renderAction(id: string, action: ActionDefinition): readonly string[] {
+function renderAction(identifier: string, name: ActionName): readonly string[] {
+  const id = actionId(identifier, name);
+  const action: ActionDefinition = actions[name];
+  const implied = action.implies.map((each) => `${identifier}.${each}`).join(' ');
   return [
     `  <action id="${escapeXml(id)}">`,
     `    <description>${escapeXml(action.description)}</description>`,
@@ -50,6 +53,9 @@ function renderAction(id: string, action: ActionDefinition): readonly string[] {
     `      <allow_inactive>${action.allowAny}</allow_inactive>`,
     `      <allow_active>${action.allowActive}</allow_active>`,
     '    </defaults>',
+    ...(implied === ''
+      ? []
+      : [`    <annotate key="org.freedesktop.policykit.imply">${escapeXml(implied)}</annotate>`]),
     '  </action>',
   ];
 }

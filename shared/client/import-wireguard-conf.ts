@@ -4,7 +4,7 @@ import type { DroppedLine } from '../formats/wireguard-conf/conf.ts';
 import { parseWireGuardConf } from '../formats/wireguard-conf/parse.ts';
 import { wireGuardConfiguration, type WireGuardSummary } from '../formats/wireguard-settings.ts';
 import { wireGuardProviderIdentifier } from '../manifest/sallyport-manifest.ts';
-import type { TunnelProviderProtocol } from '../protocol/configuration.ts';
+import type { Configuration, TunnelProviderProtocol } from '../protocol/configuration.ts';
 import { decodeBase64 } from './base64.ts';
 import type { CallOptions } from './endpoint-connection.ts';
 import type { ReconnectingClient } from './reconnecting-client.ts';
@@ -19,6 +19,11 @@ export interface WireGuardFile {
   readonly name?: string | undefined;
   /** Leaves out `PostUp` and its kin instead of refusing the file. They are never run. */
   readonly dropScripts?: boolean | undefined;
+}
+
+export interface SaveImportOptions extends CallOptions {
+  /** Who may use the tunnel; everybody on this computer unless told. */
+  readonly scope?: Configuration['scope'];
 }
 
 /** A `.conf` file that was read and found good, and is not stored yet. **Holds secrets.** */
@@ -75,13 +80,15 @@ export function readWireGuardFile(file: WireGuardFile): WireGuardImport {
 export async function saveWireGuardImport(
   client: ReconnectingClient,
   imported: WireGuardImport,
-  options: CallOptions = {},
+  options: SaveImportOptions = {},
 ): Promise<TunnelProviderManager> {
+  const { scope = 'system', ...callOptions } = options;
   const manager = new TunnelProviderManager(client);
   manager.name = imported.name;
   manager.protocolConfiguration = imported.protocolConfiguration;
   manager.secretReferences = imported.secretReferences;
-  await manager.save({ ...options, secrets: imported.secrets });
+  manager.scope = scope;
+  await manager.save({ ...callOptions, secrets: imported.secrets });
   return manager;
 }
 
@@ -89,7 +96,7 @@ export async function saveWireGuardImport(
 export async function importWireGuardConf(
   client: ReconnectingClient,
   file: WireGuardFile,
-  options: CallOptions = {},
+  options: SaveImportOptions = {},
 ): Promise<TunnelProviderManager> {
   return saveWireGuardImport(client, readWireGuardFile(file), options);
 }

@@ -23,6 +23,8 @@ export interface ActionDefinition {
   readonly allowActive: ImplicitAuthorization;
   /** For everyone else: over SSH, in a session in the background, or without one. */
   readonly allowAny: ImplicitAuthorization;
+  /** Actions that whoever was authorized for this one is authorized for as well, so that nobody is asked twice. */
+  readonly implies: readonly string[];
 }
 
 /** Every polkit action of an extension. */
@@ -33,6 +35,7 @@ export const actions = {
     message: 'Authentication is required to use the tunnels of this computer.',
     allowActive: 'yes',
     allowAny: 'auth_admin_keep',
+    implies: [],
   },
   configure: {
     role: 'administrator',
@@ -40,6 +43,7 @@ export const actions = {
     message: 'Authentication is required to change the tunnels of this computer.',
     allowActive: 'auth_admin_keep',
     allowAny: 'auth_admin_keep',
+    implies: ['use'],
   },
   'read-log': {
     role: 'administrator',
@@ -47,6 +51,7 @@ export const actions = {
     message: 'Authentication is required to read the log of all tunnels of this computer.',
     allowActive: 'auth_admin_keep',
     allowAny: 'auth_admin_keep',
+    implies: [],
   },
 } as const satisfies Readonly<Record<string, ActionDefinition>>;
 export type ActionName = keyof typeof actions;

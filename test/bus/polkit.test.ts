@@ -70,6 +70,17 @@ async function dialogIsOpen(): Promise<void> {
   await waitUntil('a dialog', async () => (await rig.asked()).some(({ end }) => end === null));
 }
 
+test('who was authorized to configure may use tunnels as well, with nobody asked again', async () => {
+  const subject = await processOf(alice);
+  await rig.setSession(alice, 'remote');
+  await rig.answer(alice, 'yes');
+  expect(await ask(subject, 'use')).toBe('challenge');
+  expect(await ask(subject, 'configure', { interactive: true })).toBe('yes');
+  expect(await ask(subject, 'use', { interactive: true })).toBe('yes');
+  expect(await ask(subject, 'read-log')).toBe('challenge');
+  expect(await rig.asked()).toHaveLength(1);
+});
+
 describe('without interaction', () => {
   test.each<['active' | 'inactive' | 'remote' | 'none', AuthorityAnswer]>([
     ['active', 'yes'],

@@ -35,6 +35,18 @@ describe('import', () => {
     expect(host.out).not.toContain(samplePrivateKey);
   });
 
+  it('is for everybody, or with --only-me for its owner alone, and show says so', async () => {
+    await done('import', confFile);
+    await done('import', '--only-me', '--name', 'mine', confFile);
+    const scopes = [...helper.configurations.values()].map(({ name, scope }) => [name, scope]);
+    expect(scopes).toEqual([
+      ['home', 'system'],
+      ['mine', 'user'],
+    ]);
+    expect((await done('show', 'home')).out).toMatch(/For +everybody/);
+    expect((await done('show', 'mine')).out).toMatch(/For +uid \d+ alone/);
+  });
+
   it('reads standard input, which needs a name', async () => {
     const host = fixture.host({ stdin: new TextEncoder().encode(sampleConf) });
     expect(await host.run('import', '-', '--name', 'piped')).toBe(0);

@@ -11,6 +11,7 @@ export const importCommand = defineCommand({
   summary: 'Add a tunnel from a WireGuard configuration file',
   description: [
     'Reads a .conf file as wg-quick(8) has it and stores it with the helper: its keys in the secret store, where nobody can read them back, the rest as a new tunnel. Every key of the file is either honoured or refused with its line.',
+    'Everybody on this computer may then use the tunnel; with --only-me nobody but you and administrators.',
     'PreUp, PostUp, PreDown and PostDown are never run. A file that has them is refused, unless --without-scripts imports it without those lines.',
   ],
   arguments: [
@@ -27,6 +28,7 @@ export const importCommand = defineCommand({
       description: 'The tunnel’s name; by default the file’s without .conf',
       completion: 'none',
     },
+    { flags: '--only-me', description: 'Only you, and administrators, may see and use the tunnel' },
     { flags: '--without-scripts', description: 'Leave out the lines that would run programs' },
   ],
   json: {
@@ -40,16 +42,19 @@ export const importCommand = defineCommand({
   input: z.object({
     file: z.string(),
     name: z.string().optional(),
+    onlyMe: z.boolean().default(false),
     withoutScripts: z.boolean().default(false),
   }),
-  run: async (cli, { file: path, name, withoutScripts }) => {
+  run: async (cli, { file: path, name, onlyMe, withoutScripts }) => {
     if (path === '-' && name === undefined) {
       throw new UsageError('Standard input has no name to give the tunnel. Add --name NAME.');
     }
     const { bytes, fileName } = await readConfFile(cli.host, path);
     const imported = readWireGuardFile({ bytes, fileName, name, dropScripts: withoutScripts });
     const client = await cli.clientForChange();
-    const manager = await saveWireGuardImport(client, imported);
+    const manager = await saveWireGuardImport(client, imported, {
+      scope: onlyMe ? 'user' : 'system',
+    });
     const { configuration } = await client.call('configurations.load', { id: manager.id });
     const droppedLines = imported.droppedLines.map(({ line, key }) => ({ line, key }));
     for (const { line, key } of droppedLines)

@@ -30,6 +30,7 @@ export function describeTunnel(
     ...describeSettings(configuration),
     ...(statistics?.peers ?? []).flatMap((peer) => describePeer(peer, now)),
     ...row('Last run ended', lastEnd),
+    ['For', configuration.scope === 'system' ? 'everybody' : `uid ${String(configuration.owner)} alone`],
     ['Retries', configuration.retry ? 'yes' : 'no'],
     ['Provider', visible(configuration.protocolConfiguration.providerBundleIdentifier)],
     ['Id', configuration.id],
