@@ -96,8 +96,8 @@ const maximumRefusals = 256;
 export class EndpointServer {
   readonly #options: EndpointServerOptions;
   readonly #clients = new Map<number, Client>();
-  /** Connections whose executable is being looked at. */
-  readonly #unverified = new Set<number>();
+  /** Connections whose executable is being looked at, or whose end is still to be told. */
+  readonly #unverified = new Map<number, Peer>();
   readonly #refusals: RefusalLog;
   readonly #limits: RequestLimits;
   readonly #authorizer: Authorizer;
@@ -159,6 +159,7 @@ export class EndpointServer {
         break;
       }
       case 'closed':
+        this.#reportAttack(event.connectionId, event.reason);
         this.#unverified.delete(event.connectionId);
         this.#closed(event.connectionId, event.reason);
         break;
@@ -166,6 +167,15 @@ export class EndpointServer {
         this.#refusals.add({ ...event, executable: null });
         break;
     }
+  }
+
+  /** Logs an end that no honest program brings about, as the refusal that it is. */
+  #reportAttack(id: number, end: string): void {
+    const peer = this.#clients.get(id)?.subject.peer ?? this.#unverified.get(id);
+    const reason = attacks.get(end);
+    if (peer === undefined || reason === undefined) return;
+    const { pid, uid, executable } = peer;
+    this.#refusals.add({ pid, uid, executable, reason });
   }
 
   /** The connection is silent until this ends; a digest may have to be made first. */
@@ -180,7 +190,7 @@ export class EndpointServer {
         break;
       case 'inspect': {
         const { executable } = verdict;
-        this.#unverified.add(id);
+        this.#unverified.set(id, peer);
         void this.#options.files.inspect(executable.path, executable.sha256 !== null).then((file) => {
           if (!this.#unverified.delete(id)) return;
           const judged = judgeExecutable(peer, executable, file);
@@ -225,6 +235,8 @@ export class EndpointServer {
     rpc.listen();
     if (this.#listener?.release(id) !== true) {
       this.#closed(id, 'its process is gone');
+      // The listener's own word on it is still to come.
+      this.#unverified.set(id, peer);
       return;
     }
     const { pid, uid, executable } = peer;
@@ -379,6 +391,14 @@ export class EndpointServer {
     this.#options.log('debug', `A client's connection ended: ${reason}.`, { connection: id });
   }
 }
+
+/** Ends of the native listener's that show an attempt to pass for another process. */
+const attacks: ReadonlyMap<string, string> = new Map([
+  ['prematureFrame', 'it spoke before it was let in'],
+  ['wrongNonce', 'it did not bring the nonce back'],
+  ['senderMismatch', 'another process used its connection'],
+  ['unexpectedDescriptors', 'it sent file descriptors along'],
+]);
 
 /** A source that is cancelled twice before anybody has asked for its token throws. */
 function cancelOnce(source: CancellationTokenSource | undefined): void {

@@ -2,6 +2,7 @@ import { chown, copyFile, link, mkdir, unlink } from 'node:fs/promises';
 import { afterAll, beforeAll, expect } from 'vitest';
 import * as z from 'zod';
 import { run } from '../rig/run.ts';
+import { waitUntil } from '../rig/wait.ts';
 import { Agent } from './rig/agent.ts';
 import { attack, outcomeOf, sameOutcome } from './rig/attack.ts';
 import { AttackRig, installTrusted, trusted, uids } from './rig/attack-rig.ts';
@@ -13,6 +14,8 @@ import { execAfterConnect, execAfterSend, handOver, namespaceRoot, strayDescript
 
 let rig: AttackRig;
 const stranger = { uid: uids.attacker };
+/** Of one uid only a few refusals are logged whole within ten seconds. */
+const loggedApart = { connect: uids.attacker + 1, send: uids.attacker + 2 };
 
 beforeAll(async () => {
   rig = await AttackRig.start();
@@ -20,10 +23,37 @@ beforeAll(async () => {
 
 afterAll(() => rig[Symbol.asyncDispose]());
 
+/** Each attempt is in the log once, with who it was: the kernel's words, not the attacker's. */
+async function expectRefusals(
+  attacked: AttackRig,
+  uid: number,
+  count: number,
+  reason: RegExp,
+): Promise<void> {
+  const refusals = () =>
+    attacked.log.flatMap((line) => {
+      const { success, data } = refusalSchema.safeParse(JSON.parse(line));
+      return success && data.fields.uid === uid ? [data] : [];
+    });
+  await waitUntil('the refusals in the log', () => refusals().length >= count);
+  expect(refusals()).toHaveLength(count);
+  for (const { message, fields } of refusals()) {
+    expect(message).toMatch(reason);
+    expect(fields.executable).not.toBe('');
+  }
+  expect(new Set(refusals().map(({ fields }) => fields.pid)).size).toBe(count);
+}
+
+const refusalSchema = z.object({
+  message: z.string().startsWith('A caller was refused: '),
+  fields: z.object({ pid: z.int().positive(), uid: z.int(), executable: z.string() }),
+});
+
 attack(
   () => rig,
   'identity/bound-name',
-  async ({ endpoint }) => {
+  async (attacked) => {
+    const { endpoint } = attacked;
     const script = `
 peer = socket.socket(socket.AF_UNIX)
 peer.bind(sys.argv[2].replace('@', '\\0'))
@@ -39,6 +69,7 @@ tell(gain(peer))
       );
     }
     await run('sh', ['-c', 'rm -f /tmp/*uid=0*']);
+    await expectRefusals(attacked, uids.attacker, names.length, /not the container app/);
     return sameOutcome(outcomes);
   },
 );
@@ -52,9 +83,19 @@ attack(
       // The helper sleeps meanwhile: no luck is needed.
       attacked.freeze(1000);
       outcomes.push(
-        outcomeOf(await mount(gainSchema, stranger, execAfterConnect, attacked.endpoint, trusted.client)),
+        outcomeOf(
+          await mount(
+            gainSchema,
+            { uid: loggedApart.connect },
+            execAfterConnect,
+            attacked.endpoint,
+            trusted.client,
+          ),
+        ),
       );
     }
+    // The race was won each time: the process was pinned with the trusted program, and only its bytes told.
+    await expectRefusals(attacked, loggedApart.connect, 3, /another process used its connection/);
     return sameOutcome(outcomes);
   },
 );
@@ -67,8 +108,9 @@ attack(
     for (const guess of [[], ['with a guessed nonce']]) {
       attacked.freeze(1000);
       const words = [attacked.endpoint, trusted.client, ...guess];
-      outcomes.push(outcomeOf(await mount(gainSchema, stranger, execAfterSend, ...words)));
+      outcomes.push(outcomeOf(await mount(gainSchema, { uid: loggedApart.send }, execAfterSend, ...words)));
     }
+    await expectRefusals(attacked, loggedApart.send, 2, /it spoke before it was let in/);
     return sameOutcome(outcomes);
   },
 );
