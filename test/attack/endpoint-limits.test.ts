@@ -1,17 +1,20 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, test } from 'vitest';
-import type { EndpointOptions } from './binding.d.ts';
-import { connectInPython, frame, python, received, TestEndpoint } from './testing/endpoint.ts';
+import { describe, expect, test } from 'vitest';
+import type { EndpointOptions } from '@sallyport/helper/native/binding.d.ts';
+import {
+  connectInPython,
+  frame,
+  python,
+  received,
+  TestEndpoint,
+} from '@sallyport/helper/native/testing/endpoint.ts';
+
+/** What the native listener does with several users: other tests of it need no root, and lie beside it. */
 
 /** Uids that nobody has: the bounds are of uids, not of people. */
 const [attacker, victim] = [61_001, 61_002];
-
-beforeAll(() => {
-  if (process.geteuid?.() !== 0) {
-    throw new Error('These tests act as several users: run them as root, in a container for instance.');
-  }
-});
 
 /** A listener that every uid reaches. */
 function open(options: Partial<EndpointOptions>): TestEndpoint {
@@ -35,6 +38,22 @@ print(greeted, *sorted(told), sep='/')
 `;
   return python(script, path, String(uid), String(count));
 }
+
+test('a socket is refused below a directory of another user', () => {
+  using endpoint = new TestEndpoint();
+  const foreign = join(endpoint.directory, 'foreign');
+  mkdirSync(join(foreign, 'own'), { recursive: true, mode: 0o755 });
+  chownSync(foreign, attacker, attacker);
+  for (const directory of [foreign, join(foreign, 'own')]) {
+    const path = join(directory, 'other.sock');
+    expect(() => new TestEndpoint({ path })).toThrow(
+      expect.objectContaining({
+        code: 'DIRECTORY_UNSAFE',
+        message: `${foreign} belongs to another user`,
+      }),
+    );
+  }
+});
 
 describe('[E10] the bounds of a uid', () => {
   test('hold its connections, and nobody else’s', async () => {
