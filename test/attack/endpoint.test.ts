@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import * as z from 'zod';
 import { connectEndpoint } from '@sallyport/shared/client/connect-endpoint.ts';
 import { isError } from '@sallyport/shared/protocol/errors.ts';
@@ -156,51 +156,53 @@ tell(sorted(seen))
   },
 );
 
-attack(
-  () => rig,
-  'endpoint/false-server',
-  async (attacked) => {
-    const directory = dirname(attacked.endpoint);
-    const path = join(directory, 'org.sallyport.false.sock');
-    const manifest = { endpointName: 'org.sallyport.false', name: 'False' };
-    let visitors = 0;
-    const server: Server = createServer(() => (visitors += 1)).listen(path);
-    const tries: (() => Promise<void>)[] = [
-      // Another's socket in root's directory; root's socket in a directory of others, of a group, behind a link.
-      () => chown(path, uids.attacker, uids.attacker),
-      async () => {
-        await chown(path, 0, 0);
-        await chown(directory, uids.attacker, uids.attacker);
-      },
-      async () => {
+describe('[E5] the client looks as well', () => {
+  attack(
+    () => rig,
+    'endpoint/false-server',
+    async (attacked) => {
+      const directory = dirname(attacked.endpoint);
+      const path = join(directory, 'org.sallyport.false.sock');
+      const manifest = { endpointName: 'org.sallyport.false', name: 'False' };
+      let visitors = 0;
+      const server: Server = createServer(() => (visitors += 1)).listen(path);
+      const tries: (() => Promise<void>)[] = [
+        // Another's socket in root's directory; root's socket in a directory of others, of a group, behind a link.
+        () => chown(path, uids.attacker, uids.attacker),
+        async () => {
+          await chown(path, 0, 0);
+          await chown(directory, uids.attacker, uids.attacker);
+        },
+        async () => {
+          await chown(directory, 0, 0);
+          await chmod(directory, 0o775);
+        },
+      ];
+      try {
+        for (const spoil of tries) {
+          await spoil();
+          const packaged = connectEndpoint({
+            manifest,
+            packaged: true,
+            environment: { SALLYPORT_ENDPOINT: path },
+            client: { name: 'attack', version: '1' },
+          });
+          const error: unknown = await packaged.then(
+            () => null,
+            (thrown: unknown) => thrown,
+          );
+          if (!isError(error, 'EndpointError', 'serverNotTrusted'))
+            throw new Error(`It said ${String(error)}.`);
+        }
+      } finally {
         await chown(directory, 0, 0);
-        await chmod(directory, 0o775);
-      },
-    ];
-    try {
-      for (const spoil of tries) {
-        await spoil();
-        const packaged = connectEndpoint({
-          manifest,
-          packaged: true,
-          environment: { SALLYPORT_ENDPOINT: path },
-          client: { name: 'attack', version: '1' },
-        });
-        const error: unknown = await packaged.then(
-          () => null,
-          (thrown: unknown) => thrown,
-        );
-        if (!isError(error, 'EndpointError', 'serverNotTrusted'))
-          throw new Error(`It said ${String(error)}.`);
+        await chmod(directory, 0o755);
+        server.close();
       }
-    } finally {
-      await chown(directory, 0, 0);
-      await chmod(directory, 0o755);
-      server.close();
-    }
-    return visitors === 0 ? 'notUsed' : 'served';
-  },
-);
+      return visitors === 0 ? 'notUsed' : 'served';
+    },
+  );
+});
 
 attack(
   () => rig,

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import * as z from 'zod';
 import type { Outcome } from './attacks.ts';
 import { attack, patience } from './rig/attack.ts';
@@ -69,13 +69,14 @@ async function residentMemory(): Promise<number> {
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
 }
 
-attack(
-  () => rig,
-  'exhaustion/drip',
-  () =>
-    under(
-      [verified, stranger],
-      `
+describe('[E10] verified clients keep their service', () => {
+  attack(
+    () => rig,
+    'exhaustion/drip',
+    () =>
+      under(
+        [verified, stranger],
+        `
 peers, sent = [], 0
 while lasts():
     while len(peers) < 40:
@@ -90,17 +91,17 @@ while lasts():
     time.sleep(0.02)
 tell(sent)
 `,
-      200,
-    ),
-);
+        200,
+      ),
+  );
 
-attack(
-  () => rig,
-  'exhaustion/half-open',
-  () =>
-    under(
-      [verified, stranger],
-      `
+  attack(
+    () => rig,
+    'exhaustion/half-open',
+    () =>
+      under(
+        [verified, stranger],
+        `
 peers, made = [], 0
 while lasts():
     try:
@@ -113,17 +114,17 @@ while lasts():
     if len(peers) > 300: peers.pop(0).close()
 tell(made)
 `,
-      100,
-    ),
-);
+        100,
+      ),
+  );
 
-attack(
-  () => rig,
-  'exhaustion/descriptors',
-  () =>
-    under(
-      [stranger, verified],
-      `
+  attack(
+    () => rig,
+    'exhaustion/descriptors',
+    () =>
+      under(
+        [stranger, verified],
+        `
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 peers, most = [], 0
@@ -137,18 +138,18 @@ while lasts():
         del peers[:750]
 tell(most)
 `,
-      1000,
-    ),
-);
+        1000,
+      ),
+  );
 
-attack(
-  () => rig,
-  'exhaustion/deaf-subscriber',
-  async () => {
-    const id = await saved(administrator);
-    const outcome = under(
-      [verified],
-      `
+  attack(
+    () => rig,
+    'exhaustion/deaf-subscriber',
+    async () => {
+      const id = await saved(administrator);
+      const outcome = under(
+        [verified],
+        `
 peer = connect()
 assert admit(peer)[0] and 'result' in call(peer, 1, 'hello', HELLO)
 peers, asked = [peer], 0
@@ -165,30 +166,30 @@ while lasts():
     time.sleep(0.05)
 tell(asked)
 `,
-      100,
-    );
-    // Something to tell, all the while.
-    for (let round = 0; round < 12; round += 1) {
-      await administrator.call('session.start', { id });
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      await administrator.call('session.stop', { id });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    try {
-      return await outcome;
-    } finally {
-      await administrator.call('configurations.remove', { id });
-    }
-  },
-);
+        100,
+      );
+      // Something to tell, all the while.
+      for (let round = 0; round < 12; round += 1) {
+        await administrator.call('session.start', { id });
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        await administrator.call('session.stop', { id });
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      try {
+        return await outcome;
+      } finally {
+        await administrator.call('configurations.remove', { id });
+      }
+    },
+  );
 
-attack(
-  () => rig,
-  'exhaustion/cancel-flood',
-  () =>
-    under(
-      [verified],
-      `
+  attack(
+    () => rig,
+    'exhaustion/cancel-flood',
+    () =>
+      under(
+        [verified],
+        `
 peer, number = None, 1
 def again():
     peer = connect(); admit(peer); call(peer, 1, 'hello', HELLO); peer.settimeout(2)
@@ -207,17 +208,17 @@ while lasts():
         except OSError: pass
 tell(number)
 `,
-      500,
-    ),
-);
+        500,
+      ),
+  );
 
-attack(
-  () => rig,
-  'exhaustion/reconnect-storm',
-  () =>
-    under(
-      [verified, stranger],
-      `
+  attack(
+    () => rig,
+    'exhaustion/reconnect-storm',
+    () =>
+      under(
+        [verified, stranger],
+        `
 made = 0
 while lasts():
     try:
@@ -227,17 +228,17 @@ while lasts():
     except OSError: pass
 tell(made)
 `,
-      1000,
-    ),
-);
+        1000,
+      ),
+  );
 
-attack(
-  () => rig,
-  'exhaustion/fork-storm',
-  () =>
-    under(
-      [verified, stranger],
-      `
+  attack(
+    () => rig,
+    'exhaustion/fork-storm',
+    () =>
+      under(
+        [verified, stranger],
+        `
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 made = 0
 while lasts():
@@ -251,6 +252,7 @@ while lasts():
     if made % 20 == 0: time.sleep(0.02)
 tell(made)
 `,
-      300,
-    ),
-);
+        300,
+      ),
+  );
+});
