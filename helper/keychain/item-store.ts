@@ -142,6 +142,8 @@ class ProviderItems implements PasswordItems {
         const names = await this.#open(file, decodeItemNames);
         remember(index, names.service, names.account, file);
       } catch (error) {
+        // Taken for absent it would be set under a second file, and come back with the next start.
+        if (isShortage(error)) throw error;
         this.#log('error', 'An item of a provider cannot be read. It is left as it is and not used.', {
           provider: this.#identifier,
           file,
@@ -182,6 +184,14 @@ class ProviderItems implements PasswordItems {
   #nameOf(file: string): string {
     return `item/${this.#identifier}/${file}`;
   }
+}
+
+/** Whether a file was not read for want of descriptors or memory: it may be whole. */
+function isShortage(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return (
+    cause instanceof Error && 'code' in cause && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(cause.code))
+  );
 }
 
 function count(index: ReadonlyMap<string, ReadonlyMap<string, string>>): number {

@@ -143,7 +143,11 @@ describe('the master key', () => {
     const { keychain } = await open();
     await keychain.secrets.put(reference, secret);
     keychain.close();
-    await expect(keychain.secrets.read(reference)).rejects.toMatchObject({ code: 'storeUnreadable' });
+    keychain.close();
+    const closed = { code: 'storeUnreadable' };
+    await expect(keychain.secrets.read(reference)).rejects.toMatchObject(closed);
+    await expect(keychain.secrets.put(randomUUID(), secret)).rejects.toMatchObject(closed);
+    await expect(keychain.items.of('com.example.a').setPassword('s', 'a', 'p')).rejects.toMatchObject(closed);
   });
 });
 

@@ -33,7 +33,7 @@ const protectionSentences: Readonly<Record<KeyProtection, string>> = {
 export class Keychain implements VaultSource {
   readonly secrets: SealedSecretStore;
   readonly items: SealedItemStore;
-  readonly #key: MasterKey | KeychainError;
+  #key: MasterKey | KeychainError;
 
   private constructor(directory: string, key: MasterKey | KeychainError, options: KeychainOptions) {
     this.#key = key;
@@ -75,8 +75,10 @@ export class Keychain implements VaultSource {
     return this.#key.vault;
   }
 
-  /** Wipes the master key. */
+  /** Wipes the master key. Whatever comes later fails as if it could not be had. */
   close(): void {
-    if (!(this.#key instanceof KeychainError)) this.#key.vault.close();
+    if (this.#key instanceof KeychainError) return;
+    this.#key.vault.close();
+    this.#key = new KeychainError('storeUnreadable', 'The helper is stopping, and its secrets are closed.');
   }
 }

@@ -167,10 +167,13 @@ function parseKeyFile(content: Buffer): { protection: KeyProtection; key: Buffer
 async function holdsSecrets(directory: string): Promise<boolean> {
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !secretReferenceSchema.safeParse(entry.name).success) continue;
-    const content = await readPrivateFile(join(entry.parentPath, entry.name), largestSealedBytes).catch(
-      () => null,
-    );
-    if (content !== null && isSealed(content)) return true;
+    try {
+      const content = await readPrivateFile(join(entry.parentPath, entry.name), largestSealedBytes);
+      if (content !== null && isSealed(content)) return true;
+    } catch {
+      // What cannot be read now may be sealed.
+      return true;
+    }
   }
   return false;
 }
