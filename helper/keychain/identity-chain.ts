@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KeychainError } from '@sallyport/shared/protocol/errors.ts';
 import { maximumIdentityCertificates } from './identity-record.ts';
 
@@ -10,21 +11,25 @@ export interface MatchedIdentity {
   readonly certificates: readonly [X509Certificate, ...X509Certificate[]];
 }
 
+/** Most signatures that are checked for one file: a hostile one can make each take 15 ms. */
+export const maximumSignatureChecks = 64;
+
 /**
  * Finds which certificate belongs to which key, and the certificates above it.
  *
  * The first key that a certificate matches is taken, and of several certificates for it one that is valid now, then
- * the one that is valid longest. Certificates that are not in its chain are dropped.
+ * the one that is valid longest. Certificates that are not in its chain are dropped. Everybody else is served between
+ * the checks of signatures.
  *
  * @param keys PKCS#8, DER
  * @param certificates X.509, DER
  * @throws {KeychainError} `noPrivateKey`, `noCertificate`, `keyMismatch`, `malformedFile`
  */
-export function matchIdentity(
+export async function matchIdentity(
   keys: readonly Uint8Array[],
   certificates: readonly Uint8Array[],
   now: number,
-): MatchedIdentity {
+): Promise<MatchedIdentity> {
   if (keys.length === 0) {
     throw new KeychainError(
       'noPrivateKey',
@@ -42,7 +47,7 @@ export function matchIdentity(
   for (const privateKey of keys) {
     const key = parseKey(privateKey);
     const own = ranked.find((one) => quietly(() => one.checkPrivateKey(key)));
-    if (own !== undefined) return { privateKey, certificates: [own, ...issuers(own, ranked)] };
+    if (own !== undefined) return { privateKey, certificates: [own, ...(await issuers(own, ranked))] };
   }
   throw new KeychainError(
     'keyMismatch',
@@ -50,18 +55,26 @@ export function matchIdentity(
   );
 }
 
-/** The certificates above one, upwards, as far as they are there. */
-function issuers(own: X509Certificate, all: readonly X509Certificate[]): X509Certificate[] {
+/** The certificates above one, upwards, as far as they are there and `maximumSignatureChecks` finds them. */
+async function issuers(own: X509Certificate, all: readonly X509Certificate[]): Promise<X509Certificate[]> {
   const chain: X509Certificate[] = [];
   const used = new Set([own.fingerprint256]);
   let last = own;
+  let checks = 0;
+  const isIssuer = async (one: X509Certificate, child: X509Certificate): Promise<boolean> => {
+    if (used.has(one.fingerprint256) || !quietly(() => child.checkIssued(one))) return false;
+    checks += 1;
+    await nextTurn();
+    return checks <= maximumSignatureChecks && quietly(() => child.verify(one.publicKey));
+  };
   while (chain.length + 1 < maximumIdentityCertificates) {
-    const child = last;
-    const issuer = all.find(
-      (one) =>
-        !used.has(one.fingerprint256) && quietly(() => child.checkIssued(one) && child.verify(one.publicKey)),
-    );
-    if (issuer === undefined || isSelfIssued(child)) break;
+    let issuer: X509Certificate | undefined;
+    for (const one of all) {
+      if (!(await isIssuer(one, last))) continue;
+      issuer = one;
+      break;
+    }
+    if (issuer === undefined || isSelfIssued(last)) break;
     used.add(issuer.fingerprint256);
     chain.push(issuer);
     last = issuer;

@@ -28,13 +28,17 @@ export interface ReadIdentity {
 export async function readIdentity(bytes: Uint8Array, password: string, now: number): Promise<ReadIdentity> {
   if (bytes.byteLength > maximumPkcs12Bytes) throw problemError('tooLarge');
   const secret = new TextEncoder().encode(password);
-  const reading = native().readPkcs12(bytes, secret);
-  // The native side has taken its copy.
-  secret.fill(0);
+  let reading;
+  try {
+    reading = native().readPkcs12(bytes, secret);
+  } finally {
+    // The native side has taken its copy.
+    secret.fill(0);
+  }
   const { problem, keys, certificates } = await reading;
   try {
     if (problem !== undefined) throw problemError(problem);
-    const matched = matchIdentity(keys, certificates, now);
+    const matched = await matchIdentity(keys, certificates, now);
     const facts = certificateFacts(matched.certificates[0]);
     checkValidity(facts, now);
     const record = encodeIdentity({
