@@ -123,7 +123,8 @@ export class ProviderRun {
   }
 
   configurationChanged(configuration: TunnelProviderProtocol): void {
-    if (this.#isStopping) return;
+    // Given to another provider, it is that one's from the next start on.
+    if (this.#isStopping || configuration.providerBundleIdentifier !== this.#owner.identifier) return;
     this.#context.replaceConfiguration(configuration);
     this.#notify((provider) => provider.configurationChanged(configuration));
   }

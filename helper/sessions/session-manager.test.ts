@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ConnectionError, VPNError } from '@sallyport/shared/protocol/errors.ts';
+import type { JsonObject } from '@sallyport/shared/protocol/json.ts';
 import type { StopReason } from '@sallyport/shared/protocol/session.ts';
 import type { PacketTunnelNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
@@ -84,6 +85,42 @@ describe('sessions among each other, and their configurations', () => {
     await sleep(5);
     expect(calls).toEqual(['start null 1', 'changed vpn.example']);
     expect(harness.snapshot(configuration.id)).toMatchObject({ status: 'connected', instance });
+  });
+
+  it('[K1] gives a provider what its configuration lists, and nothing once that is another provider’s', async () => {
+    let read: (reference: string) => Promise<unknown> = () => Promise.reject(new Error('not started'));
+    class Reader extends Recorder {
+      override startTunnel(options: JsonObject | null): Promise<void> {
+        read = (reference) => this.keychain.secret(reference);
+        return super.startTunnel(options);
+      }
+    }
+    const harness = new SessionHarness({ [testProvider]: Reader });
+    const [first, second, foreign] = [randomUUID(), randomUUID(), randomUUID()];
+    for (const reference of [first, second, foreign]) await harness.secrets.put(reference, Uint8Array.of(1));
+    const configuration = harness.save(testConfiguration({ secretReferences: [first] }));
+    await harness.connect(configuration.id);
+    const missing = { domain: 'ProviderError', code: 'secretNotFound' };
+    expect(await read(first)).toEqual(Uint8Array.of(1));
+    await expect(read(second)).rejects.toMatchObject(missing);
+    harness.save({ ...configuration, revision: 2, secretReferences: [second] });
+    expect(await read(second)).toEqual(Uint8Array.of(1));
+    await expect(read(first)).rejects.toMatchObject(missing);
+    await sleep(5);
+    calls.length = 0;
+    harness.save({
+      ...configuration,
+      revision: 3,
+      secretReferences: [second, foreign],
+      protocolConfiguration: {
+        ...configuration.protocolConfiguration,
+        providerBundleIdentifier: 'com.example.other',
+        passwordReference: foreign,
+      },
+    });
+    await sleep(5);
+    for (const reference of [second, foreign]) await expect(read(reference)).rejects.toMatchObject(missing);
+    expect(calls.filter((call) => call.startsWith('changed'))).toEqual([]);
   });
 
   it('[M6] stops with configurationDisabled and configurationRemoved', async () => {

@@ -242,8 +242,14 @@ export class SessionManager {
       configuration,
       interfaceName: interfaceName(id),
       host,
-      mayRead: (reference) =>
-        this.#options.configurations.get(id)?.secretReferences.includes(reference) === true,
+      mayRead: (reference) => {
+        const stored = this.#options.configurations.get(id);
+        // Secrets of a configuration that was given to another provider are that one's.
+        return (
+          stored?.protocolConfiguration.providerBundleIdentifier === identifier &&
+          stored.secretReferences.includes(reference)
+        );
+      },
       reports,
       log: logger.child('provider', id),
       network: {
