@@ -136,6 +136,7 @@ export class ConfigurationStore {
           owner: existing?.owner ?? request.owner,
           isNew: existing === null,
           secrets: request.secrets,
+          references: draft.secretReferences,
           name: draft.name,
         },
         this.list(),

@@ -20,12 +20,13 @@ function owned(owner: number, secretReferences: string[] = []): Configuration {
   });
 }
 
-const request: QuotaRequest = { owner: 1000, isNew: true, secrets: new Map(), name: 'New' };
+const request: QuotaRequest = { owner: 1000, isNew: true, secrets: new Map(), references: [], name: 'New' };
 const full = Array.from({ length: maximumConfigurationsPerOwner }, () => owned(1000));
 
 describe('what one uid may own', () => {
   const quota = new OwnerQuota(() => Promise.resolve(maximumSecretBytesPerOwner / 2));
   const secrets = new Map([[randomUUID(), new Uint8Array(100)]]);
+  const held = randomUUID();
 
   it.each<[string, Partial<QuotaRequest>, Configuration[], boolean]>([
     ['a place that is left', {}, full.slice(1), true],
@@ -35,6 +36,30 @@ describe('what one uid may own', () => {
     ['any number for root', { owner: 0, secrets }, [...full, ...full.map(() => owned(0))], true],
     ['room that is left', { secrets }, [owned(1000, [randomUUID()])], true],
     ['too much room', { secrets }, [owned(1000, [randomUUID(), randomUUID()])], false],
+    [
+      'an imported secret for which room is left',
+      { references: [randomUUID()] },
+      [owned(1000, [held])],
+      true,
+    ],
+    [
+      'too much room for an imported secret',
+      { references: [randomUUID()] },
+      [owned(1000, [held, randomUUID()])],
+      false,
+    ],
+    [
+      'nothing more when it refers to what it has',
+      { references: [held] },
+      [owned(1000, [held, randomUUID(), randomUUID()])],
+      true,
+    ],
+    [
+      'a secret that it brings only once',
+      { secrets, references: [...secrets.keys()] },
+      [owned(1000, [held])],
+      true,
+    ],
     ['room beside that of others', { secrets }, [owned(1001, [randomUUID(), randomUUID()])], true],
   ])('is bounded: %s', async (_what, changes, configurations, may) => {
     const checked = quota.check({ ...request, ...changes }, configurations);

@@ -12,7 +12,10 @@ export interface QuotaRequest {
   readonly owner: number;
   /** Whether it adds a configuration. */
   readonly isNew: boolean;
+  /** What it brings. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
+  /** All that it will refer to, imported ones among them. */
+  readonly references: readonly string[];
   readonly name: string;
 }
 
@@ -42,7 +45,7 @@ export class OwnerQuota {
    * @throws {VPNError} `configurationInvalid`
    */
   async check(request: QuotaRequest, configurations: readonly Configuration[]): Promise<void> {
-    const { owner, isNew, secrets, name } = request;
+    const { owner, isNew, secrets, references, name } = request;
     if (owner === 0) return;
     const own = configurations.filter((configuration) => configuration.owner === owner);
     if (isNew && own.length >= maximumConfigurationsPerOwner) {
@@ -51,12 +54,12 @@ export class OwnerQuota {
         `You already have ${String(maximumConfigurationsPerOwner)} tunnels. Remove one first.`,
       );
     }
-    if (secrets.size === 0) return;
+    const held = new Set(own.flatMap((one) => one.secretReferences));
+    const stored = new Set([...held, ...references]);
+    if (secrets.size === 0 && stored.size === held.size) return;
     let bytes = 0;
     for (const secret of secrets.values()) bytes += secret.byteLength;
-    for (const reference of new Set(own.flatMap((one) => one.secretReferences))) {
-      bytes += await this.#sizeOf(reference);
-    }
+    for (const reference of stored) if (!secrets.has(reference)) bytes += await this.#sizeOf(reference);
     if (bytes <= maximumSecretBytesPerOwner) return;
     throw new VPNError(
       'configurationInvalid',
