@@ -42,13 +42,17 @@ impl LockedKey {
             return Err(io::Error::last_os_error());
         }
         let page = NonNull::<u8>::new(page.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: the page was mapped above and is this value's. What a limit refuses is told by `is_locked`.
-        let locked = unsafe {
+        // SAFETY: the page was mapped above and is this value's. What a limit refuses is told by `is_locked`; the rest is
+        // done all the same.
+        let done = unsafe {
             let page = page.as_ptr().cast();
-            libc::mlock(page, size) == 0
-                && libc::madvise(page, size, libc::MADV_DONTDUMP) == 0
-                && libc::madvise(page, size, libc::MADV_DONTFORK) == 0
+            [
+                libc::mlock(page, size),
+                libc::madvise(page, size, libc::MADV_DONTDUMP),
+                libc::madvise(page, size, libc::MADV_DONTFORK),
+            ]
         };
+        let locked = done == [0; 3];
         Ok(Self { page, size, locked })
     }
 
