@@ -1,5 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { actions, authorizationTable, type ActionName } from '@sallyport/shared/protocol/authorization.ts';
+import {
+  actions,
+  authorizationTable,
+  unattendedMethods,
+  type ActionName,
+} from '@sallyport/shared/protocol/authorization.ts';
 import { methodNames } from '@sallyport/shared/protocol/methods.ts';
 import { MemoryAuthority } from '../testing/memory-authority.ts';
 import { rootPeer } from '../testing/memory-listener.ts';
@@ -64,7 +69,7 @@ describe('every method', () => {
             {
               subject: { pid: 42, uid: 1000, startTime: '77' },
               actionId: `com.example.${action}`,
-              interactive: true,
+              interactive: !unattendedMethods.has(method),
             },
           ],
     );
@@ -225,7 +230,7 @@ describe('open questions', () => {
     expect(authority.openDialogs).toBe(0);
   });
 
-  it('are at most four a connection, eight a uid and sixteen in all', async () => {
+  it('are at most four a connection and eight a uid', async () => {
     const uids = [1000, 1001, 1002];
     for (const uid of uids) authority.hold(uid, 'com.example.configure');
     const outcomes: string[] = [];
@@ -239,12 +244,52 @@ describe('open questions', () => {
       ),
     );
     await settle();
-    expect(authority.openDialogs).toBe(16);
-    expect(outcomes).toHaveLength(uids.length * 15 - 16);
+    expect(authority.openDialogs).toBe(24);
+    expect(outcomes).toHaveLength(uids.length * 15 - 24);
     expect(new Set(outcomes)).toEqual(new Set(['EndpointError: Too many questio']));
     for (const uid of uids) authority.answer(uid, 'yes', 'com.example.configure');
     await Promise.all(calls);
     await authorizer.authorize(subject(1000, 1), 'configurations.save', never);
+  });
+
+  it('of some uids, left open, keep nobody else from being asked about', async () => {
+    for (let uid = 1000; uid < 1010; uid += 1) {
+      authority.hold(uid, 'com.example.configure');
+      for (let count = 0; count < 4; count += 1) {
+        authorizer.authorize(subject(uid, uid), 'configurations.save', never).catch(() => undefined);
+      }
+    }
+    await settle();
+    expect(authority.openDialogs).toBe(40);
+    authority.answer(2000, 'yes', use);
+    await authorizer.authorize(subject(2000, 1), 'session.start', never);
+    expect(await authorizer.role(subject(2000, 2))).toBe('container');
+  });
+
+  it('that can be no dialog are not counted', async () => {
+    authority.answer(1000, 'yes', use);
+    const roles = Array.from({ length: 30 }, (_, connection) => authorizer.role(subject(1000, connection)));
+    expect(new Set(await Promise.all(roles))).toEqual(new Set(['container']));
+  });
+
+  it.each([...unattendedMethods])(
+    'are no dialog for %s, which programs call by themselves',
+    async (method) => {
+      authority.hold(1000, use);
+      await expect(authorizer.authorize(subject(1000), method, never)).rejects.toMatchObject({
+        details: { reason: 'challenge' },
+      });
+    },
+  );
+
+  it('about a connection that has ended leave nothing behind', async () => {
+    authority.answer(1000, 'yes');
+    await authorizer.authorize(subject(1000), 'session.start', never);
+    expect(authorizer.size).toBe(1);
+    authorizer.forget(1);
+    unchanged = false;
+    await expect(authorizer.mayConfigure(subject(1000))).rejects.toThrow(ChangedProcessError);
+    expect(authorizer.size).toBe(0);
   });
 });
 

@@ -4,6 +4,7 @@ import {
   actions,
   authorizationTable,
   includesRole,
+  unattendedMethods,
   type ActionName,
   type Role,
 } from '@sallyport/shared/protocol/authorization.ts';
@@ -48,10 +49,12 @@ export class ChangedProcessError extends EndpointError {
  */
 export const answerLifetime = 5000;
 
-/** Questions that may be open at once: each may be a dialog on somebody's screen. */
+/**
+ * Questions that may be open at once and be a dialog on somebody's screen. Others are not counted, nor is there a bound
+ * for all uids together here: what some leave unanswered must keep nobody else from using tunnels.
+ */
 const questionsPerConnection = 4;
 const questionsPerUid = 8;
-const questionsAtOnce = 16;
 
 interface Known {
   /** Until when an action counts as allowed. */
@@ -69,14 +72,19 @@ export class Authorizer {
   readonly #options: AuthorizerOptions;
   readonly #known = new Map<number, Known>();
   readonly #openByUid = new Map<number, number>();
-  #open = 0;
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
   }
 
+  /** Connections that are remembered. */
+  get size(): number {
+    return this.#known.size;
+  }
+
   /**
-   * Settles once the caller may call the method; a person may be asked for a password meanwhile.
+   * Settles once the caller may call the method; a person may be asked for a password meanwhile, unless the
+   * method is one that programs call by themselves.
    *
    * @param signal takes the question back
    * @throws {EndpointError} `accessDenied`, `tooManyRequests`
@@ -85,7 +93,7 @@ export class Authorizer {
   async authorize(subject: Subject, method: MethodName, signal: AbortSignal): Promise<void> {
     const action = authorizationTable[method];
     if (action === null || this.#isAlwaysAllowed(subject)) return;
-    const answer = await this.#ask(subject, action, true, signal);
+    const answer = await this.#ask(subject, action, !unattendedMethods.has(method), signal);
     if (answer === 'yes') return;
     throw accessDenied(method, actionId(this.#options.extensionIdentifier, action), answer);
   }
@@ -121,9 +129,10 @@ export class Authorizer {
     interactive: boolean,
     signal: AbortSignal,
   ): Promise<AuthorityAnswer | Denial> {
-    const known = this.#knownOf(subject.connection);
-    // Even when the answer is known: it was about the program that ran then.
+    // Even when the answer is known: it was about the program that ran then. First, so that a connection that has ended
+    // is not remembered again.
     this.#checkUnchanged(subject);
+    const known = this.#knownOf(subject.connection);
     const until = known.allowedUntil.get(action);
     if (until !== undefined && this.#options.now() < until) return 'yes';
     const { pid, uid, startTime } = subject.peer;
@@ -132,15 +141,16 @@ export class Authorizer {
     const answer = await known.questions.ask(
       isShared ? `${action} ${String(interactive)}` : null,
       AbortSignal.any([signal, known.end.signal]),
-      (taken) =>
-        this.#limited(subject, known, () =>
+      (taken) => {
+        const check = (): Promise<AuthorityAnswer> =>
           this.#options.authority.check({
             subject: { pid, uid, startTime },
             actionId: actionId(this.#options.extensionIdentifier, action),
             interactive,
             signal: taken,
-          }),
-        ),
+          });
+        return interactive ? this.#limited(subject, known, check) : check();
+      },
     );
     // Typing a password takes a while, in which the program may have become another one.
     this.#checkUnchanged(subject);
@@ -153,7 +163,7 @@ export class Authorizer {
 
   async #limited<T>({ peer: { uid } }: Subject, known: Known, ask: () => Promise<T>): Promise<T> {
     const ofUid = this.#openByUid.get(uid) ?? 0;
-    if (known.open >= questionsPerConnection || ofUid >= questionsPerUid || this.#open >= questionsAtOnce) {
+    if (known.open >= questionsPerConnection || ofUid >= questionsPerUid) {
       throw new EndpointError(
         'tooManyRequests',
         'Too many questions about permission are open at once. Answer those on the screen, then try again.',
@@ -161,13 +171,11 @@ export class Authorizer {
       );
     }
     known.open += 1;
-    this.#open += 1;
     this.#openByUid.set(uid, ofUid + 1);
     try {
       return await ask();
     } finally {
       known.open -= 1;
-      this.#open -= 1;
       const left = (this.#openByUid.get(uid) ?? 1) - 1;
       if (left === 0) this.#openByUid.delete(uid);
       else this.#openByUid.set(uid, left);

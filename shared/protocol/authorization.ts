@@ -59,8 +59,8 @@ export type ActionName = keyof typeof actions;
 /**
  * The authorization table: the action that each method needs, and through it the role; null for what an observer may.
  *
- * Root needs no action. Everybody else is asked of polkit at every call, so that a session that is no longer active
- * loses at once what it may do.
+ * Root needs no action. polkit is asked about everybody else, so that a session that is no longer active loses what it
+ * may do: at every call, but a yes to a `container`'s action counts for some seconds.
  */
 export const authorizationTable = {
   hello: null,
@@ -78,6 +78,15 @@ export const authorizationTable = {
   'session.sendProviderMessage': 'use',
   'log.read': 'read-log',
 } as const satisfies Readonly<Record<MethodName, ActionName | null>>;
+
+/**
+ * Methods that programs call without anybody having asked for it, and again and again: nobody is asked for a password
+ * because of them. A window that stays open in a session in the background would open one dialog after the other.
+ */
+export const unattendedMethods: ReadonlySet<MethodName> = new Set<MethodName>([
+  'session.statistics',
+  'session.lastDisconnectError',
+]);
 
 /** The role that a method needs. */
 export function roleFor(method: MethodName): Role {
