@@ -54,14 +54,23 @@ describe('[E2] refused callers', () => {
     expect(timers()).toBeLessThan(100);
     expect(lines.length).toBeLessThan(100);
     pass();
-    expect(lines.at(-1)).toContain('more callers of other uids');
+    expect(lines.at(-1)).toContain('more callers of any uid');
   });
 
   it('whom nobody told apart are counted', () => {
     const { log, lines, pass } = make();
     log.add({ ...refusal, pid: null, executable: null, unreported: 41 });
     pass();
-    expect(lines.at(-1)).toContain('41 more callers');
+    expect(lines.at(-1)).toContain('41 more callers of any uid');
+  });
+
+  it('whom nobody told apart are not held against the one that was reported', () => {
+    const { log, lines, pass } = make();
+    log.add({ ...refusal, unreported: 5000 });
+    pass();
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toContain('5000 more callers of any uid');
+    expect(lines[1]).toContain('"uid":null');
   });
 
   it('cannot forge a line or reach a terminal through a name', () => {

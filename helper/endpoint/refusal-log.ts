@@ -7,7 +7,7 @@ export interface Refusal {
   readonly uid: number | null;
   readonly executable: string | null;
   readonly reason: string;
-  /** How many more there were of whom nothing else is known. */
+  /** How many more there were of whom nothing is known, their uids neither. */
   readonly unreported?: number;
 }
 
@@ -42,6 +42,16 @@ export class RefusalLog {
 
   add({ pid, uid, executable, reason, unreported = 0 }: Refusal): void {
     const key = uid !== null && (this.#windows.has(uid) || this.#windows.size < maximumUids) ? uid : 'others';
+    const window = this.#window(key, reason);
+    window.count += 1;
+    window.lastReason = reason;
+    if (window.count > wholeRefusals) window.suppressed += 1;
+    else this.#log('warning', `A caller was refused: ${reason}.`, { pid, uid, executable });
+    // Not to be held against the one that happened to be reported.
+    if (unreported > 0) this.#window('others', reason).suppressed += unreported;
+  }
+
+  #window(key: number | 'others', reason: string): Window {
     let window = this.#windows.get(key);
     if (window === undefined) {
       window = { count: 0, suppressed: 0, lastReason: reason };
@@ -50,18 +60,14 @@ export class RefusalLog {
         this.#close(key);
       }, refusalWindow);
     }
-    window.count += 1;
-    window.lastReason = reason;
-    window.suppressed += unreported;
-    if (window.count > wholeRefusals) window.suppressed += 1;
-    else this.#log('warning', `A caller was refused: ${reason}.`, { pid, uid, executable });
+    return window;
   }
 
   #close(key: number | 'others'): void {
     const window = this.#windows.get(key);
     this.#windows.delete(key);
     if (window === undefined || window.suppressed === 0) return;
-    const who = key === 'others' ? 'other uids' : `uid ${String(key)}`;
+    const who = key === 'others' ? 'any uid' : `uid ${String(key)}`;
     this.#log(
       'warning',
       `${String(window.suppressed)} more callers of ${who} were refused within ${String(refusalWindow / 1000)} s; of the last one: ${window.lastReason}.`,
