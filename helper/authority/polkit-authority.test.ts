@@ -67,6 +67,15 @@ function answerAll(outcome: PolkitAnswer['outcome'], message = ''): void {
 }
 
 describe('an answer', () => {
+  test('that refuses to decide is logged once, and again after polkit decided', async () => {
+    for (const outcome of ['refused', 'refused', 'denied', 'refused'] as const) {
+      const answered = ask(true);
+      answerAll(outcome, 'the action is not registered');
+      await answered;
+    }
+    expect(logged).toEqual(Array(2).fill('warning polkit refused to decide.'));
+  });
+
   test.each<[PolkitAnswer['outcome'], AuthorityAnswer]>([
     ['authorized', 'yes'],
     ['challenge', 'challenge'],

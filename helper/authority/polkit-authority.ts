@@ -49,6 +49,8 @@ export class PolkitAuthority implements Authority {
   #lastId = 0;
   /** What was logged last about polkit's absence; null once it answered. */
   #absence: string | null = null;
+  /** Actions about which polkit refused to decide last time. */
+  readonly #refused = new Set<string>();
   #isStopped = false;
 
   constructor(log: CategoryLog, start: PolkitStart = (onAnswer) => native().Polkit.start(onAnswer)) {
@@ -156,8 +158,11 @@ export class PolkitAuthority implements Authority {
     if (waiting === undefined) return;
     if (outcome === 'failed') this.#absent(message);
     else this.#absence = null;
-    if (outcome === 'refused') {
-      const { actionId, subject } = waiting.question;
+    const { actionId, subject } = waiting.question;
+    // Said once until it decides again: without the policy file every call of every client comes here.
+    if (outcome !== 'refused') this.#refused.delete(actionId);
+    else if (!this.#refused.has(actionId)) {
+      this.#refused.add(actionId);
       const fields = { actionId, pid: subject.pid, uid: subject.uid, reason: message };
       this.#log('warning', 'polkit refused to decide.', fields);
     }
