@@ -21,46 +21,10 @@ import {
   FrameWriter,
   type FrameReceiver,
 } from './frame-connection.ts';
+import type { Listener, ListenerEvent } from './listener.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { RequestLimits } from './request-limits.ts';
 import type { Viewer } from './visibility.ts';
-
-/**
- * The native listener: credentials by the kernel, frames capped, queues bounded.
- *
- * A connection is silent until it is released; what its process sends before that ends it.
- */
-export interface Listener {
-  /**
-   * Lets a connection speak whose process was found fit: if the process still lives it is sent a nonce, and its first
-   * frame must bring that back.
-   *
-   * @returns false when the connection is gone
-   */
-  release(connectionId: number): boolean;
-  /** Sends a last frame and closes. */
-  refuse(connectionId: number, payload: Buffer, reason: string): void;
-  /** Whether the pinned process lives and still runs the file that it ran when it connected. */
-  isUnchanged(connectionId: number): boolean;
-  /** By the end of the turn. Of a connection that is gone, or goes because its client does not read, `closed` tells. */
-  send(connectionId: number, payload: Buffer): void;
-  close(connectionId: number, reason: string): void;
-  stop(): void;
-}
-
-export type ListenerEvent =
-  | { readonly kind: 'connection'; readonly connectionId: number; readonly peer: Peer }
-  | { readonly kind: 'frame'; readonly connectionId: number; readonly data: Uint8Array }
-  | { readonly kind: 'closed'; readonly connectionId: number; readonly reason: string }
-  /** The listener itself turned somebody away; there never was a connection. */
-  | {
-      readonly kind: 'refused';
-      readonly reason: string;
-      readonly pid: number | null;
-      readonly uid: number | null;
-      /** How many more, since the last of these, of whom nothing is said. */
-      readonly unreported: number;
-    };
 
 export interface EndpointServerOptions {
   readonly requirement: CallerRequirement;
@@ -75,10 +39,15 @@ export interface EndpointServerOptions {
   readonly now?: () => number;
 }
 
-interface Client {
-  readonly subject: Subject;
+interface Conversation {
   readonly reader: FrameReader;
   readonly rpc: MessageConnection;
+}
+
+interface Client {
+  readonly subject: Subject;
+  /** Made of its first frame: one that stays silent costs little. */
+  conversation: Conversation | null;
   /** Requests that wait for their answer, by id; cancelled when the client goes. */
   readonly requests: Map<number, CancellationTokenSource>;
   /** What it may do without anybody being asked, as far as was found out last. */
@@ -90,7 +59,7 @@ interface Client {
 }
 
 /** Refusals in a row after which a client that goes on asking is disconnected. */
-const maximumRefusals = 256;
+const maximumRefusals = 64;
 
 /** Serves verified connections; the listener's events come in through `handle`. */
 export class EndpointServer {
@@ -128,7 +97,7 @@ export class EndpointServer {
   /** Sends a notification to one client; one that is gone is no error. */
   notify<N extends NotificationName>(connection: number, name: N, params: NotificationParams<N>): void {
     const client = this.#clients.get(connection);
-    client?.rpc.sendNotification(name, params).catch((error: unknown) => {
+    client?.conversation?.rpc.sendNotification(name, params).catch((error: unknown) => {
       // A client that misses one must not go on as if it had it; when it comes back it gets a snapshot.
       this.#drop(connection, `the notification ${name} could not be sent: ${serializeError(error).message}`);
     });
@@ -154,7 +123,9 @@ export class EndpointServer {
         break;
       case 'frame': {
         const client = this.#clients.get(event.connectionId);
-        const problem = client?.reader.receive(event.data) ?? null;
+        if (client === undefined) break;
+        client.conversation ??= this.#converse(client);
+        const problem = client.conversation.reader.receive(event.data);
         if (problem !== null) this.#drop(event.connectionId, problem);
         break;
       }
@@ -203,7 +174,29 @@ export class EndpointServer {
   }
 
   #accept(id: number, peer: Peer): void {
-    const requests = new Map<number, CancellationTokenSource>();
+    const subject: Subject = { connection: id, peer };
+    const client: Client = {
+      subject,
+      conversation: null,
+      requests: new Map(),
+      role: 'observer',
+      greeting: null,
+      refusals: 0,
+    };
+    this.#clients.set(id, client);
+    if (this.#listener?.release(id) !== true) {
+      this.#closed(id, 'its process is gone');
+      // The listener's own word on it is still to come.
+      this.#unverified.set(id, peer);
+      return;
+    }
+    const { pid, uid, executable } = peer;
+    this.#options.log('info', 'A client connected.', { connection: id, pid, uid, executable });
+  }
+
+  #converse(client: Client): Conversation {
+    const { requests, subject } = client;
+    const { connection: id, peer } = subject;
     const send = (payload: Uint8Array): void => {
       if (this.#clients.has(id)) this.#listener?.send(id, asBuffer(payload));
     };
@@ -228,19 +221,9 @@ export class EndpointServer {
         },
       },
     });
-    const subject: Subject = { connection: id, peer };
-    const client: Client = { subject, reader, rpc, requests, role: 'observer', greeting: null, refusals: 0 };
-    this.#clients.set(id, client);
     rpc.onRequest((method, params, token) => this.#request(client, method, params, token));
     rpc.listen();
-    if (this.#listener?.release(id) !== true) {
-      this.#closed(id, 'its process is gone');
-      // The listener's own word on it is still to come.
-      this.#unverified.set(id, peer);
-      return;
-    }
-    const { pid, uid, executable } = peer;
-    this.#options.log('info', 'A client connected.', { connection: id, pid, uid, executable });
+    return { reader, rpc };
   }
 
   #receiver(id: number, send: (payload: Uint8Array) => void): FrameReceiver {
@@ -385,8 +368,8 @@ export class EndpointServer {
     }
     client.requests.clear();
     this.#authorizer.forget(id);
-    client.reader.closed();
-    client.rpc.dispose();
+    client.conversation?.reader.closed();
+    client.conversation?.rpc.dispose();
     this.#options.onClosed(id);
     this.#options.log('debug', `A client's connection ended: ${reason}.`, { connection: id });
   }

@@ -4,7 +4,7 @@ import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors
 import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
 import type { EndpointEvent } from '../native/binding.d.ts';
 import { native } from '../native/load.ts';
-import type { Listener, ListenerEvent } from './endpoint-server.ts';
+import type { Listener, ListenerEvent } from './listener.ts';
 import { TurnOutbox } from './turn-outbox.ts';
 import { applicationError } from './frame-connection.ts';
 import { inheritedDescriptors } from './inherited-descriptors.ts';

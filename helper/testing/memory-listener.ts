@@ -1,4 +1,4 @@
-import type { Listener, ListenerEvent } from '../endpoint/endpoint-server.ts';
+import type { Listener, ListenerEvent } from '../endpoint/listener.ts';
 import type { Peer } from '../endpoint/caller.ts';
 
 /** What the kernel would say of root's own program. */

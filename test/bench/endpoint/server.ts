@@ -3,7 +3,7 @@ import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { createMessageConnection, SocketMessageReader, SocketMessageWriter } from 'vscode-jsonrpc/node';
 import { FrameReader, FrameWriter } from '@sallyport/helper/endpoint/frame-connection.ts';
 import { listenNatively } from '@sallyport/helper/endpoint/native-listener.ts';
-import type { Listener } from '@sallyport/helper/endpoint/endpoint-server.ts';
+import type { Listener } from '@sallyport/helper/endpoint/listener.ts';
 import { encodeFrame, FrameDecoder } from '@sallyport/shared/protocol/frames.ts';
 import { maximumFrameBytes } from '@sallyport/shared/protocol/limits.ts';
 import { connectMessages } from '@sallyport/shared/protocol/message-connection.ts';
