@@ -98,8 +98,14 @@ function refill(entry: Uid, now: number): void {
   entry.at = now;
 }
 
+/** Refusals made before, by what they say: a flood is answered with the same few, and each costs a stack trace. */
+const refusals = new Map<string, EndpointError>();
+const keptRefusals = 128;
+
 function refusal(what: string, retryAfter: number): EndpointError {
-  return new EndpointError('tooManyRequests', `${what} Try again in ${String(retryAfter)} ms.`, {
-    details: { retryAfter },
-  });
+  const message = `${what} Try again in ${String(retryAfter)} ms.`;
+  const error =
+    refusals.get(message) ?? new EndpointError('tooManyRequests', message, { details: { retryAfter } });
+  if (refusals.size < keptRefusals) refusals.set(message, error);
+  return error;
 }

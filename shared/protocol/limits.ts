@@ -30,8 +30,8 @@ export const maximumRequestsPerConnection = 64;
 export const maximumRequestsPerUid = 256;
 
 /** Requests that a uid may make per second in the long run, and at once after a pause; root's are not counted. */
-export const requestsPerSecond = 50;
-export const requestBurst = 200;
+export const requestsPerSecond = 200;
+export const requestBurst = 400;
 
 /** Provider messages of all clients that one session's provider may be working on. */
 export const maximumProviderMessagesInFlight = 64;

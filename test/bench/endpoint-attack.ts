@@ -99,7 +99,7 @@ tell(worst)
  * The helper is as the service manager would run it. Runs as root in private namespaces.
  */
 export async function benchEndpointAttack(): Promise<BenchResult> {
-  await using rig = await AttackRig.start();
+  await using rig = await AttackRig.start({ arguments: ['--log-level', 'info'] });
   await calls(rig, 2, () => undefined);
   const quiet = await calls(rig, seconds, () => undefined);
   const before = (await memory(rig.pid)).resident;

@@ -72,7 +72,7 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         let described = Box::new(Described::from(&peer));
         let (queued, frame, deadline) = (limits.queued, limits.frame, now + limits.handshake);
         let id = self.free_id();
-        let line = Line::new(id, socket, peer, queued);
+        let line = Line::new(id, socket, peer, Arc::clone(&slot.share), queued);
         let watched = epoll::add(&self.epoll, &line.socket, line_token(id), EventFlags::IN)
             .and_then(|()| epoll::add(&self.epoll, &line.peer.pidfd, process_token(id), EventFlags::IN));
         if watched.is_err() {

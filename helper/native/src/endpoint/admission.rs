@@ -1,9 +1,11 @@
 //! Who may have how many connections, decided before anything is known of a caller but its uid.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control::Credentials;
+use super::share::{self, Share};
 
 /// Uids remembered at once; a new one finds no room only while this many have connected within moments.
 const UIDS: usize = 4096;
@@ -54,6 +56,7 @@ pub struct Bounds {
 struct Caller {
     open: usize,
     full: Instant,
+    share: Arc<Share>,
 }
 
 /// The places for connections.
@@ -62,6 +65,7 @@ pub struct Places {
     bounds: Bounds,
     taken: usize,
     callers: HashMap<u32, Caller>,
+    root: Arc<Share>,
 }
 
 impl Places {
@@ -71,11 +75,13 @@ impl Places {
             bounds,
             taken: 0,
             callers: HashMap::new(),
+            root: Arc::new(Share::new(usize::MAX)),
         }
     }
 
-    /// Takes a place for a uid, or says why it gets none: `tooFast` or `tooManyConnections`.
-    pub fn take(&mut self, uid: u32, now: Instant) -> Result<(), &'static str> {
+    /// Takes a place for a uid, with its share of what may wait for JavaScript, or says why it gets none: `tooFast` or
+    /// `tooManyConnections`.
+    pub fn take(&mut self, uid: u32, now: Instant) -> Result<Arc<Share>, &'static str> {
         let Bounds {
             connections,
             per_uid,
@@ -86,7 +92,7 @@ impl Places {
                 return Err("tooManyConnections");
             }
             self.taken += 1;
-            return Ok(());
+            return Ok(Arc::clone(&self.root));
         }
         if self.callers.len() >= UIDS && !self.callers.contains_key(&uid) {
             self.callers
@@ -95,7 +101,11 @@ impl Places {
                 return Err("tooFast");
             }
         }
-        let caller = self.callers.entry(uid).or_insert(Caller { open: 0, full: now });
+        let caller = self.callers.entry(uid).or_insert_with(|| Caller {
+            open: 0,
+            full: now,
+            share: Arc::new(Share::new(share::FRAMES)),
+        });
         if !pace.take(&mut caller.full, now) {
             return Err("tooFast");
         }
@@ -104,7 +114,7 @@ impl Places {
         }
         caller.open += 1;
         self.taken += 1;
-        Ok(())
+        Ok(Arc::clone(&caller.share))
     }
 
     /// Gives a place back.
@@ -191,12 +201,12 @@ mod tests {
         let now = Instant::now();
         let mut places = places(16, 3, 100);
         for _ in 0..3 {
-            assert_eq!(places.take(1000, now), Ok(()));
+            assert_eq!(places.take(1000, now).map(drop), Ok(()));
         }
-        assert_eq!(places.take(1000, now), Err("tooManyConnections"));
-        assert_eq!(places.take(1001, now), Ok(()));
+        assert_eq!(places.take(1000, now).map(drop), Err("tooManyConnections"));
+        assert_eq!(places.take(1001, now).map(drop), Ok(()));
         places.give_back(1000);
-        assert_eq!(places.take(1000, now), Ok(()));
+        assert_eq!(places.take(1000, now).map(drop), Ok(()));
     }
 
     #[test]
@@ -205,11 +215,11 @@ mod tests {
         let mut places = places(16, 1, 100);
         let taken = (1000..1100).filter(|uid| places.take(*uid, now).is_ok()).count();
         assert_eq!(taken, 14);
-        assert_eq!(places.take(0, now), Ok(()));
-        assert_eq!(places.take(0, now), Ok(()));
-        assert_eq!(places.take(0, now), Err("tooManyConnections"));
+        assert_eq!(places.take(0, now).map(drop), Ok(()));
+        assert_eq!(places.take(0, now).map(drop), Ok(()));
+        assert_eq!(places.take(0, now).map(drop), Err("tooManyConnections"));
         places.give_back(0);
-        assert_eq!(places.take(0, now), Ok(()));
+        assert_eq!(places.take(0, now).map(drop), Ok(()));
     }
 
     #[test]
@@ -219,10 +229,14 @@ mod tests {
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let taken = (0..20).filter(|_| places.take(7, at(0)).is_ok()).count();
         assert_eq!(taken, 5);
-        assert_eq!(places.take(7, at(99)), Err("tooFast"));
-        assert_eq!(places.take(8, at(99)), Ok(()), "another one is not held up");
-        assert_eq!(places.take(7, at(100)), Ok(()));
-        assert_eq!(places.take(7, at(101)), Err("tooFast"));
+        assert_eq!(places.take(7, at(99)).map(drop), Err("tooFast"));
+        assert_eq!(
+            places.take(8, at(99)).map(drop),
+            Ok(()),
+            "another one is not held up"
+        );
+        assert_eq!(places.take(7, at(100)).map(drop), Ok(()));
+        assert_eq!(places.take(7, at(101)).map(drop), Err("tooFast"));
         let taken = (0..20).filter(|_| places.take(7, at(10_000)).is_ok()).count();
         assert_eq!(taken, 5, "rest saves up no more than a burst");
         assert!(
@@ -242,7 +256,11 @@ mod tests {
         }
         assert_eq!(places.callers.len(), UIDS);
         let later = start + Duration::from_secs(1);
-        assert_eq!(places.take(20_000, later), Ok(()), "who rested is forgotten");
+        assert_eq!(
+            places.take(20_000, later).map(drop),
+            Ok(()),
+            "who rested is forgotten"
+        );
         assert_eq!(places.callers.len(), 1);
     }
 

@@ -9,6 +9,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::handshake::Nonce;
 use super::outbox::{Outbox, Sent};
 use super::peer::Peer;
+use super::share::Share;
 use super::shared::{Command, Shared};
 
 /// Frames of one connection that may wait for JavaScript.
@@ -28,6 +29,7 @@ pub struct Line {
     pub socket: OwnedFd,
     /// The pinned process.
     pub peer: Peer,
+    share: Arc<Share>,
     nonce: OnceLock<Nonce>,
     outbox: Mutex<Outbox>,
     closing: AtomicBool,
@@ -37,12 +39,13 @@ pub struct Line {
 }
 
 impl Line {
-    /// A connection that may keep `queued` bytes to send.
-    pub fn new(id: u32, socket: OwnedFd, peer: Peer, queued: usize) -> Arc<Self> {
+    /// A connection that may keep `queued` bytes to send, and takes frames to deliver from its uid's share.
+    pub fn new(id: u32, socket: OwnedFd, peer: Peer, share: Arc<Share>, queued: usize) -> Arc<Self> {
         Arc::new(Self {
             id,
             socket,
             peer,
+            share,
             nonce: OnceLock::new(),
             outbox: Mutex::new(Outbox::new(queued)),
             closing: AtomicBool::new(false),
@@ -96,11 +99,11 @@ impl Line {
     /// Whether JavaScript may be given another frame. If not, a [`Command::Resume`] will follow.
     pub fn may_deliver(&self, limit: usize) -> bool {
         if self.has_room(limit) {
-            return true;
+            return self.share.may_take(self.id);
         }
         self.paused.store(true, Ordering::SeqCst);
         // JavaScript may have caught up before it could see that someone waits for it.
-        self.has_room(limit) && self.paused.swap(false, Ordering::SeqCst)
+        self.has_room(limit) && self.paused.swap(false, Ordering::SeqCst) && self.share.may_take(self.id)
     }
 
     fn has_room(&self, limit: usize) -> bool {
@@ -121,6 +124,7 @@ impl Permit {
     pub fn new(shared: &Arc<Shared>, line: &Arc<Line>, length: usize) -> Self {
         line.frames.fetch_add(1, Ordering::SeqCst);
         line.bytes.fetch_add(length, Ordering::SeqCst);
+        line.share.take();
         Self {
             shared: Arc::clone(shared),
             line: Arc::clone(line),
@@ -136,6 +140,9 @@ impl Drop for Permit {
         if self.line.paused.swap(false, Ordering::SeqCst) {
             self.shared.command(Command::Resume(self.line.id));
         }
+        self.line
+            .share
+            .give_back(|id| self.shared.command(Command::Resume(id)));
     }
 }
 

@@ -26,4 +26,5 @@ mod outbox;
 mod peer;
 mod place;
 mod server;
+mod share;
 mod shared;

@@ -11,6 +11,7 @@ use super::frames;
 use super::handshake::Nonce;
 use super::line::{Line, lock};
 use super::outbox::Sent;
+use super::share::Share;
 
 /// The bounds of a listener.
 #[derive(Clone, Debug)]
@@ -89,9 +90,9 @@ impl Shared {
 
     /// A place for a connection of a uid, or why it gets none.
     pub fn take_slot(self: &Arc<Self>, uid: u32, now: Instant) -> Result<Slot, &'static str> {
-        lock(&self.places).take(uid, now)?;
+        let share = lock(&self.places).take(uid, now)?;
         let shared = Arc::clone(self);
-        Ok(Slot { shared, uid })
+        Ok(Slot { shared, uid, share })
     }
 
     /// Makes a connection known to [`Self::send`] and [`Self::close`].
@@ -183,6 +184,8 @@ impl Shared {
 pub struct Slot {
     shared: Arc<Shared>,
     uid: u32,
+    /// What its uid's connections together may have waiting for JavaScript.
+    pub share: Arc<Share>,
 }
 
 impl Drop for Slot {
@@ -229,7 +232,8 @@ pub(super) mod tests {
         let (socket, other) = UnixStream::pair().expect("a pair");
         let credentials = peer_credentials(socket.as_fd()).expect("credentials");
         let peer = identify(socket.as_fd(), credentials, false).expect("a peer");
-        (Line::new(id, socket.into(), peer, 10), other)
+        let share = Arc::new(Share::new(usize::MAX));
+        (Line::new(id, socket.into(), peer, share, 10), other)
     }
 
     #[test]
