@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -130,7 +130,7 @@ describe('a helper that dies between any two steps', () => {
       const sealer = new MemorySealer();
       const files = new StoppingFiles(last);
       const dying = await open(path, files, sealer);
-      expect(await stored(dying)).toMatchObject({ secret: 'secret' });
+      expect(Buffer.from(await dying.secrets.read(reference)).toString()).toBe('secret');
       isComplete = !files.isStopped;
       const keychain = await open(path, undefined, sealer);
       expect(keychain.protection).toBe('hostKey');
@@ -156,6 +156,19 @@ describe('a power loss', () => {
     files.steps.length = 0;
     await keychain.items.of(provider).deletePassword('service', 'account');
     expect(files.steps).toEqual(['remove FILE', `open ${provider} r`, `sync ${provider}`]);
+  });
+
+  it('[K5] finds the directories of the first password', async () => {
+    const files = new StoppingFiles();
+    await setOld(await open(join(directory.path, 'secrets'), files));
+    const { steps } = files;
+    const above = basename(directory.path);
+    expect(steps.indexOf(`sync ${above}`)).toBe(steps.findIndex((step) => step.startsWith('sync')));
+    expect(steps.indexOf('sync providers')).toBeGreaterThan(0);
+    expect(steps.indexOf('sync secrets', steps.indexOf('sync providers'))).toBeLessThan(
+      steps.lastIndexOf('open TEMPORARY wx'),
+    );
+    expect(steps.filter((step) => step === 'sync secrets').length).toBe(2);
   });
 
   it('[K5] finds the key stored before the first secret of it', async () => {

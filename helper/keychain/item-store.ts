@@ -134,7 +134,7 @@ class ProviderItems implements PasswordItems {
 
   async #read(): Promise<Map<string, Map<string, string>>> {
     const index = new Map<string, Map<string, string>>();
-    await ensurePrivateDirectory(this.#directory);
+    await ensurePrivateDirectory(this.#directory, this.#files);
     await removeTemporaries(this.#directory, this.#files);
     for (const file of await readdir(this.#directory)) {
       if (!secretReferenceSchema.safeParse(file).success) continue;

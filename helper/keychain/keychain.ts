@@ -43,7 +43,7 @@ export class Keychain implements VaultSource {
 
   static async open(directory: string, options: KeychainOptions): Promise<Keychain> {
     const { log } = options;
-    await ensurePrivateDirectory(directory);
+    await ensurePrivateDirectory(directory, options.files);
     await removeTemporaries(directory, options.files);
     let key: MasterKey | KeychainError;
     try {
