@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   configurationDraftSchema,
   type Configuration,
@@ -9,7 +9,6 @@ import {
 } from '@sallyport/shared/protocol/configuration.ts';
 import { maximumConfigurations } from '@sallyport/shared/protocol/limits.ts';
 import { Keychain } from '../keychain/keychain.ts';
-import { pendingLifetime } from '../keychain/pending-secrets.ts';
 import { maximumSecretBytes } from '../keychain/sealed.ts';
 import type { SealedSecretStore } from '../keychain/secret-store.ts';
 import { StoppingFiles } from '../testing/stopping-files.ts';
@@ -234,63 +233,6 @@ describe('secrets', () => {
     ).rejects.toMatchObject({ code: 'configurationReadWriteFailed' });
     expect(store.list()).toEqual([]);
     expect(await secrets.list()).toEqual([second]);
-  });
-});
-
-describe('an imported secret', () => {
-  it('[K4] can be used by the uid that imported it, once it is in the store', async () => {
-    const reference = randomUUID();
-    await secrets.put(reference, secret);
-    const one = draft({ secretReferences: [reference] });
-    const invalid = { domain: 'VPNError', code: 'configurationInvalid' };
-    await expect(save(one)).rejects.toMatchObject(invalid);
-    store.pending.add(reference, 7);
-    await expect(save(one)).rejects.toMatchObject(invalid);
-    await expect(save(one, null, { [reference]: secret })).rejects.toThrow();
-    expect(new Uint8Array(await secrets.read(reference))).toEqual(secret);
-    store.pending.add(reference, 1000);
-    await save(one);
-    expect(store.pending.size).toBe(0);
-    await expect(save(draft({ name: 'Other', secretReferences: [reference] }))).rejects.toMatchObject(
-      invalid,
-    );
-    await store.remove(one.id);
-    expect(await secrets.list()).toEqual([]);
-  });
-
-  it('[K4] still waits when the save that would use it fails', async () => {
-    const reference = randomUUID();
-    await secrets.put(reference, secret);
-    store.pending.add(reference, 1000);
-    const one = draft({ secretReferences: [reference] });
-    const clear = await obstruct(one.id);
-    await expect(save(one)).rejects.toMatchObject({ code: 'configurationReadWriteFailed' });
-    await clear();
-    expect(await secrets.list()).toEqual([reference]);
-    await save(one);
-  });
-
-  it('[K4] that nobody used is collected after an hour, and at the next start', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    try {
-      const [late, used] = [randomUUID(), randomUUID()];
-      for (const reference of [late, used]) {
-        await secrets.put(reference, secret);
-        store.pending.add(reference, 1000);
-      }
-      await save(draft({ secretReferences: [used] }));
-      now += pendingLifetime;
-      vi.advanceTimersByTime(pendingLifetime);
-      vi.useRealTimers();
-      await expect.poll(() => secrets.list()).toEqual([used]);
-      const forgotten = randomUUID();
-      await secrets.put(forgotten, secret);
-      store.pending.add(forgotten, 1000);
-      await open();
-      expect(await secrets.list()).toEqual([used]);
-    } finally {
-      vi.useRealTimers();
-    }
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { maximumProviderMessageBytes } from '@sallyport/shared/protocol/limits.ts';
 import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
 import type { ResolvedNetworkSettings } from '@sallyport/shared/provider/network-settings.ts';
@@ -145,7 +145,10 @@ describe('the keychain of a provider', () => {
     expect(await items.getPassword('service', 'account')).toBeNull();
     (await keychain.secret(passwordReference)).fill(0);
     expect(await keychain.secret(passwordReference)).toEqual(Uint8Array.of(5));
+    const reading = vi.spyOn(secrets, 'read');
     expect(await keychain.identity(identityReference)).toEqual(identity);
+    const [record] = reading.mock.settledResults;
+    expect(record?.type === 'fulfilled' && record.value.every((byte) => byte === 0)).toBe(true);
   });
 
   it('says what a reference is not', async () => {

@@ -1,8 +1,9 @@
 import { createPrivateKey, sign, verify, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { serializeError } from '@sallyport/shared/protocol/errors.ts';
+import { native } from '../native/load.ts';
 import { MemorySecretStore } from '../testing/memory-keychain.ts';
 import { distinguishedName } from './certificate-facts.ts';
 import { decodeIdentity } from './identity-record.ts';
@@ -77,6 +78,18 @@ describe('IdentityImporter', () => {
     expect(secrets.stored.size).toBe(0);
     expect(pending).toEqual([]);
     expect(bytes.every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('[K2] wipes the password’s copy, the keys and the record that it stored', async () => {
+    const reading = vi.spyOn(native(), 'readPkcs12');
+    const storing = vi.spyOn(secrets, 'put');
+    await importer.import(await fixture('modern.p12'), password, 1000);
+    const keys = reading.mock.settledResults.flatMap((one) =>
+      one.type === 'fulfilled' ? one.value.keys : [],
+    );
+    const held = [reading.mock.calls[0]?.[1], storing.mock.calls[0]?.[1], ...keys];
+    vi.restoreAllMocks();
+    expect(held.map((bytes) => bytes?.every((byte) => byte === 0))).toEqual([true, true, true]);
   });
 
   it('lets few wait, and goes on after a failure', async () => {

@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { maximumCredentialPassword, type PasswordItems } from '@sallyport/shared/provider/keychain.ts';
 import { MemoryItemStore } from '../testing/memory-keychain.ts';
 import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
@@ -116,6 +116,44 @@ describe('a provider’s items', () => {
     const again = await openKeychain();
     expect(await again.items.of('com.example.other').findCredentials('service')).toEqual([]);
     expect(log.join('\n')).toContain('An item of a provider cannot be read');
+  });
+
+  it('[K1] do not come back from a copy of their file', async () => {
+    const own = (await openKeychain()).items.of(provider);
+    await own.setPassword('service', 'account', 'old');
+    const [file = ''] = await readdir(folder());
+    await copyFile(join(folder(), file), join(folder(), randomUUID()));
+    await own.setPassword('service', 'account', 'new');
+    const again = await openKeychain();
+    expect(await again.items.of(provider).getPassword('service', 'account')).toBe('new');
+    expect(log.join('\n')).toContain('An item of a provider cannot be read');
+  });
+
+  it('[K2] are wiped from the bytes that they were in', async () => {
+    const keychain = await openKeychain();
+    const sealed = vi.spyOn(keychain.vault(), 'seal');
+    const unsealed = vi.spyOn(keychain.vault(), 'unseal');
+    const own = keychain.items.of(provider);
+    await own.setPassword('service', 'account', 'password');
+    expect(await own.getPassword('service', 'account')).toBe('password');
+    const again = await openKeychain();
+    const listed = vi.spyOn(again.vault(), 'unseal');
+    expect(await again.items.of(provider).findCredentials('service')).toHaveLength(1);
+    const held = [
+      ...sealed.mock.calls.map(([, record]) => record),
+      ...[...unsealed.mock.results, ...listed.mock.results].flatMap((result) =>
+        result.type === 'return' ? [result.value] : [],
+      ),
+    ];
+    expect(held).toHaveLength(4);
+    for (const record of held) expect(record.every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('leave nothing of a write that a crash interrupted', async () => {
+    await (await openKeychain()).items.of(provider).setPassword('service', 'account', 'p');
+    await writeFile(join(folder(), '.half.tmp'), 'half', { mode: 0o600 });
+    await (await openKeychain()).items.of(provider).getPassword('service', 'account');
+    expect(await readdir(folder())).toHaveLength(1);
   });
 
   it('that are damaged are left as they are and do not hide the others', async () => {
