@@ -37,6 +37,15 @@ describe('an imported secret that waits', () => {
     expect(pending.has('b', 1000)).toBe(false);
   });
 
+  it('[K4] is no longer of use after its hour, also while the timer is late', () => {
+    const rig = new Rig();
+    rig.pending.add('a', 1000);
+    rig.now += pendingLifetime - 1;
+    expect(rig.pending.has('a', 1000)).toBe(true);
+    rig.now += 1;
+    expect(rig.pending.has('a', 1000)).toBe(false);
+  });
+
   it('[K4] goes after an hour, each at its time', () => {
     const rig = new Rig();
     rig.pending.add('a', 1000);
