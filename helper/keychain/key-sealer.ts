@@ -27,6 +27,9 @@ export interface KeySealer {
 /** Where distributions install it; no search path is followed. */
 const places = ['/usr/bin/systemd-creds', '/bin/systemd-creds'];
 
+/** Best first: a TPM may be there and fail, and then the machine's own key is still better than a file. */
+const keys = ['auto', 'host'] as const;
+
 /** A TPM may take seconds. */
 const patience = 15_000;
 
@@ -46,9 +49,12 @@ export class SystemdCredentials implements KeySealer {
     this.#program = program;
   }
 
-  /** @returns null where it is not installed */
-  static async find(): Promise<SystemdCredentials | null> {
-    for (const place of places) {
+  /**
+   * @param from where to look for it
+   * @returns null where it is not installed
+   */
+  static async find(from: readonly string[] = places): Promise<SystemdCredentials | null> {
+    for (const place of from) {
       const found = await access(place, constants.X_OK).then(
         () => true,
         () => false,
@@ -59,13 +65,21 @@ export class SystemdCredentials implements KeySealer {
   }
 
   seal(vault: Vault): SealedKey {
-    const bytes = vault.wrap(
-      this.#program,
-      // No PCR: an update of the firmware or its key lists must not lose everybody's tunnels.
-      ['encrypt', '--with-key=auto', '--tpm2-pcrs=', `--name=${credentialName}`, '-', '-'],
-      patience,
-    );
-    return { protection: credentialProtection(bytes), bytes };
+    const failures: unknown[] = [];
+    for (const key of keys) {
+      try {
+        const bytes = vault.wrap(
+          this.#program,
+          // No PCR: an update of the firmware or its key lists must not lose everybody's tunnels.
+          ['encrypt', `--with-key=${key}`, '--tpm2-pcrs=', `--name=${credentialName}`, '-', '-'],
+          patience,
+        );
+        return { protection: credentialProtection(bytes), bytes };
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    throw new AggregateError(failures, failures.map(String).join('; '));
   }
 
   unseal(sealed: Uint8Array): Vault {

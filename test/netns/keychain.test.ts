@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,6 +62,16 @@ describe('the master key under systemd-creds', () => {
       expect(content.includes(key) || content.includes(secret)).toBe(false);
       expect(content.includes(key.toString('base64').slice(0, 40))).toBe(false);
     }
+    expect(Buffer.from(await (await open(sealer)).secrets.read(reference))).toEqual(secret);
+  });
+
+  test('[K1] is sealed by this computer’s key where the TPM is there and fails', async () => {
+    const failing = join(directory, 'systemd-creds');
+    const script = '#!/bin/sh\ncase "$*" in *--with-key=auto*) echo "TPM error" >&2; exit 1;; esac\n';
+    await writeFile(failing, `${script}exec /usr/bin/systemd-creds "$@"\n`, { mode: 0o755 });
+    const keychain = await open(await SystemdCredentials.find([failing]));
+    expect(keychain.protection).toBe('hostKey');
+    await keychain.secrets.put(reference, secret);
     expect(Buffer.from(await (await open(sealer)).secrets.read(reference))).toEqual(secret);
   });
 
