@@ -204,7 +204,7 @@ describe('[K2] a secret', () => {
       expect(codeOf(await administrator.call('configurations.remove', { id }))).toBe('answered');
     }
     // The search finds what is there.
-    expect(foundIn('here', Buffer.from(`x${base64('private key')}y`))).toHaveLength(1);
+    expect(foundIn('here', Buffer.from(`x${base64('private key')}y`))).not.toEqual([]);
   });
 
   test('is in no core dump, and no other process of root without privileges reads it', async () => {
@@ -241,7 +241,7 @@ for name in ('mem', 'environ', 'maps', 'fd'):
     expect(await readdir(place)).toEqual([]);
   });
 
-  test('that a helper read from its store was never text there', async () => {
+  test('that a helper read from its store was never text there, and is not on the main thread’s stack', async () => {
     // Text of JavaScript's cannot be wiped. Of bytes there may be remains: docs/known-issues.md says which.
     const [privateKey, presharedKey] = [randomUUID(), randomUUID()];
     const key = Buffer.from(generateKeyPair().privateKey, 'base64');
@@ -276,8 +276,9 @@ for name in ('mem', 'environ', 'maps', 'fd'):
     await administrator.call('session.stop', { id: draft.id });
     await waitUntil('it to end', async () => !(await run('ip', ['link'])).includes(': sp'));
     expect(codeOf(await administrator.call('configurations.remove', { id: draft.id }))).toBe('answered');
-    const shapes = new Map([...shapesOf(key)].filter(([shape]) => shape !== 'raw'));
-    expect(await memoryHolds(rig.pid, shapes)).toEqual([]);
+    const found = await memoryHolds(rig.pid, shapesOf(key));
+    // What is left of its bytes is in freed memory and on threads that the library moved it through.
+    expect(found.filter((place) => place !== 'raw in [heap]' && place !== 'raw in ')).toEqual([]);
   });
 });
 

@@ -16,5 +16,6 @@ mod netlink;
 mod pkcs12;
 mod process;
 mod runtime;
+mod stack;
 mod tun;
 mod wireguard;

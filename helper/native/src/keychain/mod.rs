@@ -15,6 +15,7 @@ use self::program::Program;
 pub use self::vault::OVERHEAD;
 use self::vault::Unsealing;
 use crate::error::{Code, Error, Result, error, system_error};
+use crate::stack::wiped;
 
 /// Room for a wrapped key: a TPM's blobs in base64 take about 1 KiB.
 const WRAPPED_MAX: usize = 16 * 1024;
@@ -114,7 +115,8 @@ impl Vault {
                 format!("a secret has at most {} bytes", vault::PLAIN_MAX),
             ));
         }
-        vault::seal(self.key()?, &name, &secret)
+        let key = self.key()?;
+        wiped(|| vault::seal(key, &name, &secret))
             .map(Buffer::from)
             .map_err(|cause| system_error(Code::SealFailed, "cannot seal a secret", &cause))
     }
@@ -122,8 +124,10 @@ impl Vault {
     /// Decrypts a secret that was sealed for the same name. Wipe it after use.
     #[napi(catch_unwind)]
     pub fn unseal(&self, name: String, #[napi(ts_arg_type = "Uint8Array")] sealed: Buffer) -> Result<Buffer> {
-        let mut plain = self.open_secret(&name, &sealed)?;
-        Ok(std::mem::take(&mut *plain).into())
+        wiped(|| {
+            let mut plain = self.open_secret(&name, &sealed)?;
+            Ok(std::mem::take(&mut *plain).into())
+        })
     }
 
     /// Wipes the key now. Afterwards nothing can be sealed or unsealed; closing twice does nothing.

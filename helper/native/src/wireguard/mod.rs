@@ -27,6 +27,7 @@ use self::watch::{Event, Tracker, Witness, unix_milliseconds, watch};
 use crate::error::{Code, Error, Result, error, system_error};
 use crate::keychain::Vault;
 use crate::runtime::Lease;
+use crate::stack::wiped;
 use crate::tun::Tun;
 
 /// The engine in use. Another one means another line here.
@@ -128,61 +129,7 @@ impl WireGuardDevice {
         >,
         #[napi(ts_arg_type = "Vault | null")] vault: Option<ClassInstance<Vault>>,
     ) -> Result<Self> {
-        let config = Config::read(&config, vault.as_deref())?;
-        let device = Arc::clone(tun.device()?);
-        let claim = device.claim()?;
-        let events = Arc::new(events(&on_event)?);
-        let runtime = Lease::take()
-            .map_err(|cause| system_error(Code::Failed, "cannot start the data plane's threads", &cause))?;
-
-        let counters = Arc::<Counters>::default();
-        let witness = Arc::<Witness>::default();
-        let tracker = Arc::<Mutex<Tracker>>::default();
-        locked(&tracker).configure(&config);
-        let peers: Vec<_> = config
-            .peers
-            .iter()
-            .filter(|peer| peer.endpoint.is_some())
-            .map(|peer| peer.public_key)
-            .collect();
-        let (mtu, mtu_changes) = tokio::sync::watch::channel(device.mtu().unwrap_or(config.mtu));
-
-        let (engine, watch) = runtime.block_on(async {
-            let surroundings = Surroundings {
-                tun: claim,
-                counters: Arc::clone(&counters),
-                witness: Arc::clone(&witness),
-                mtu: mtu_changes,
-            };
-            let engine = Arc::new(ChosenEngine::start(surroundings, config).await?);
-            let watch = tokio::spawn(watch(
-                Arc::clone(&engine),
-                device,
-                Arc::clone(&witness),
-                Arc::clone(&tracker),
-                mtu,
-                {
-                    let events = Arc::clone(&events);
-                    move |event: Event| {
-                        events.call(event.into(), ThreadsafeFunctionCallMode::NonBlocking);
-                    }
-                },
-            ));
-            peers.iter().for_each(|peer| engine.initiate(peer));
-            Ok::<_, Error>((engine, watch))
-        })?;
-        Ok(Self {
-            running: Some(Running {
-                engine,
-                watch,
-                witness,
-                tracker,
-                counters,
-                events,
-                runtime,
-            }),
-            refused: 0.0,
-        })
+        wiped(|| Self::started(tun, &config, &on_event, vault.as_deref()))
     }
 
     /// Replaces keys, peers, allowed IPs, preshared keys, keepalives, port and mark. Sessions of peers that stay
@@ -194,20 +141,7 @@ impl WireGuardDevice {
         config: WireGuardDeviceConfig,
         #[napi(ts_arg_type = "Vault | null")] vault: Option<ClassInstance<Vault>>,
     ) -> Result<()> {
-        let running = self.running()?;
-        let config = Config::read(&config, vault.as_deref())?;
-        let peers: Vec<_> = config
-            .peers
-            .iter()
-            .filter(|peer| peer.endpoint.is_some())
-            .map(|peer| peer.public_key)
-            .collect();
-        running.runtime.block_on(async {
-            locked(&running.tracker).configure(&config);
-            running.engine.configure(config).await?;
-            peers.iter().for_each(|peer| running.engine.initiate(peer));
-            Ok(())
-        })
+        wiped(|| self.configured(&config, vault.as_deref()))
     }
 
     /// Binds new sockets to the same port, drops all sessions and begins new handshakes: for after a change of
@@ -294,6 +228,86 @@ impl WireGuardDevice {
         if let Some(running) = self.running.take() {
             running.stop();
         }
+    }
+
+    fn started(
+        tun: &Tun,
+        config: &WireGuardDeviceConfig,
+        on_event: &Function<WireGuardEvent, UnknownReturnValue>,
+        vault: Option<&Vault>,
+    ) -> Result<Self> {
+        let config = Config::read(config, vault)?;
+        let device = Arc::clone(tun.device()?);
+        let claim = device.claim()?;
+        let events = Arc::new(events(on_event)?);
+        let runtime = Lease::take()
+            .map_err(|cause| system_error(Code::Failed, "cannot start the data plane's threads", &cause))?;
+
+        let counters = Arc::<Counters>::default();
+        let witness = Arc::<Witness>::default();
+        let tracker = Arc::<Mutex<Tracker>>::default();
+        locked(&tracker).configure(&config);
+        let peers: Vec<_> = config
+            .peers
+            .iter()
+            .filter(|peer| peer.endpoint.is_some())
+            .map(|peer| peer.public_key)
+            .collect();
+        let (mtu, mtu_changes) = tokio::sync::watch::channel(device.mtu().unwrap_or(config.mtu));
+
+        let (engine, watch) = runtime.block_on(async {
+            let surroundings = Surroundings {
+                tun: claim,
+                counters: Arc::clone(&counters),
+                witness: Arc::clone(&witness),
+                mtu: mtu_changes,
+            };
+            let engine = Arc::new(ChosenEngine::start(surroundings, config).await?);
+            let watch = tokio::spawn(watch(
+                Arc::clone(&engine),
+                device,
+                Arc::clone(&witness),
+                Arc::clone(&tracker),
+                mtu,
+                {
+                    let events = Arc::clone(&events);
+                    move |event: Event| {
+                        events.call(event.into(), ThreadsafeFunctionCallMode::NonBlocking);
+                    }
+                },
+            ));
+            peers.iter().for_each(|peer| engine.initiate(peer));
+            Ok::<_, Error>((engine, watch))
+        })?;
+        Ok(Self {
+            running: Some(Running {
+                engine,
+                watch,
+                witness,
+                tracker,
+                counters,
+                events,
+                runtime,
+            }),
+            refused: 0.0,
+        })
+    }
+
+    fn configured(&self, config: &WireGuardDeviceConfig, vault: Option<&Vault>) -> Result<()> {
+        let running = self.running()?;
+        let config = Config::read(config, vault)?;
+        let peers: Vec<_> = config
+            .peers
+            .iter()
+            .filter(|peer| peer.endpoint.is_some())
+            .map(|peer| peer.public_key)
+            .collect();
+        running.runtime.block_on(async {
+            locked(&running.tracker).configure(&config);
+            running.engine.configure(config).await?;
+            peers.iter().for_each(|peer| running.engine.initiate(peer));
+            Ok(())
+        })
     }
 
     fn running(&self) -> Result<&Running> {
