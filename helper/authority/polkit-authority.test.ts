@@ -101,6 +101,23 @@ describe('an answer', () => {
     expect(await answered).toBe('dismissed');
   });
 
+  test.each([2 ** 31, 2 ** 32 - 1])('about uid %d, which polkit cannot know, is no', async (uid) => {
+    expect([await ask(true, undefined, uid), await ask(false, undefined, uid)]).toEqual(['no', 'no']);
+    expect(connection.open.size).toBe(0);
+    expect(logged).toEqual([]);
+    void ask(true, undefined, 2 ** 31 - 1);
+    expect(connection.open.size).toBe(1);
+  });
+
+  test('without a dialog is no less for want of room', async () => {
+    const dialogs = Array.from({ length: maximumDialogsPerUid + 1 }, () => ask(true));
+    const quiet = ask(false);
+    for (const [id, { interactive }] of connection.open) {
+      if (!interactive) answer({ id, outcome: 'challenge', message: '' });
+    }
+    expect([await dialogs.at(-1), await quiet]).toEqual(['busy', 'challenge']);
+  });
+
   test('that cannot be had is absent', async () => {
     connection.refuses = true;
     expect(await ask(false)).toBe('absent');
@@ -133,7 +150,8 @@ describe('bounds', () => {
     const interactive = [...connection.open.values()].map((question) => question.interactive);
     expect(interactive).toEqual([...Array<boolean>(maximumDialogs).fill(true), false]);
     answerAll('challenge');
-    await Promise.all(dialogs);
+    // The last one would have been a dialog; the others were, and nobody was there to see them.
+    expect(await Promise.all(dialogs)).toEqual([...Array<string>(maximumDialogs).fill('challenge'), 'busy']);
     void ask(true);
     expect([...connection.open.values()].map((question) => question.interactive)).toEqual([true]);
   });

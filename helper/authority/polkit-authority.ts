@@ -14,7 +14,10 @@ export interface PolkitConnection {
 /** Opens one; each question is answered through `onAnswer` at most once. */
 export type PolkitStart = (onAnswer: (answer: PolkitAnswer) => void) => PolkitConnection;
 
-/** Dialogs that all callers together may have open; over it, a question is asked as if it were not interactive. */
+/**
+ * Dialogs that all callers together may have open; over it, a question is asked without one and is `busy` if that needs
+ * one.
+ */
 export const maximumDialogs = 16;
 /** Dialogs of one uid, so that nobody can keep the others from being asked. */
 export const maximumDialogsPerUid = 4;
@@ -25,6 +28,9 @@ export const maximumQuestions = 64;
 const answerDeadline = 5000;
 /** Milliseconds after which a dialog that nobody answers closes. */
 const dialogDeadline = 300_000;
+
+/** polkit takes a uid as a signed number of 32 bits. */
+const largestUid = 2 ** 31 - 1;
 
 interface Waiting {
   readonly id: number;
@@ -64,6 +70,8 @@ export class PolkitAuthority implements Authority {
     const { signal } = question;
     if (this.#isStopped) return Promise.resolve('absent');
     if (signal?.aborted === true) return Promise.resolve('dismissed');
+    // It has no such user, so it would allow nothing; that is no reason to say that it is not there.
+    if (question.subject.uid > largestUid) return Promise.resolve('no');
 
     // Unsigned 32 bits in the binding; four billion questions later the first ones are long answered.
     this.#lastId = (this.#lastId + 1) >>> 0;
@@ -166,7 +174,8 @@ export class PolkitAuthority implements Authority {
       const fields = { actionId, pid: subject.pid, uid: subject.uid, reason: message };
       this.#log('warning', 'polkit refused to decide.', fields);
     }
-    waiting.settle(answers[outcome]);
+    const isBusy = outcome === 'challenge' && waiting.question.interactive && !waiting.isDialog;
+    waiting.settle(isBusy ? 'busy' : answers[outcome]);
   }
 
   /** Said once until polkit answers again or something else is wrong: every call of every client asks. */

@@ -9,10 +9,10 @@ export interface AuthoritySubject {
 /**
  * What the authority says.
  *
- * `challenge`: somebody would have to be asked, and nobody was; `dismissed`: the person closed the dialog; `absent`:
- * there is no authority, so that nobody but root may do anything.
+ * `challenge`: somebody would have to be asked, and nobody was; `busy`: nobody was, because too many dialogs are open;
+ * `dismissed`: the person closed the dialog; `absent`: there is no authority, so that nobody but root may do anything.
  */
-export type AuthorityAnswer = 'yes' | 'no' | 'challenge' | 'dismissed' | 'absent';
+export type AuthorityAnswer = 'yes' | 'no' | 'challenge' | 'busy' | 'dismissed' | 'absent';
 
 export interface AuthorityQuestion {
   readonly subject: AuthoritySubject;

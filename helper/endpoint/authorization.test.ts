@@ -3,7 +3,7 @@ import { roleFor } from '@sallyport/shared/protocol/authorization.ts';
 import { methodNames } from '@sallyport/shared/protocol/methods.ts';
 import { accessDenied, type Denial } from './authorization.ts';
 
-const denials: readonly Denial[] = ['no', 'challenge', 'dismissed', 'absent', 'unidentified'];
+const denials: readonly Denial[] = ['no', 'challenge', 'busy', 'dismissed', 'absent', 'unidentified'];
 
 describe('a denied call', () => {
   it('says for each reason what to do, in a sentence of its own', () => {

@@ -22,6 +22,8 @@ function sentence(method: MethodName, reason: Denial): string {
       return `The rules of this computer do not let you do this (${method}). Ask an administrator, or run it as root.`;
     case 'challenge':
       return `This needs an administrator's password (${method}), and nobody could be asked for it. Run it in a desktop session, or as root, for instance with sudo.`;
+    case 'busy':
+      return `This needs an administrator's password (${method}), and too many such questions are on screens already. Answer or close one, then try again.`;
     case 'dismissed':
       return `The question for an administrator's password was dismissed (${method}). Try again and answer it.`;
     case 'absent':
