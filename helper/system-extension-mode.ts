@@ -10,12 +10,11 @@ import type { NetworkPath } from '@sallyport/shared/provider/network-path.ts';
 import { PolkitAuthority } from './authority/polkit-authority.ts';
 import { ConfigurationStore } from './configurations/configuration-store.ts';
 import type { Authority } from './endpoint/authority.ts';
+import { Audience } from './endpoint/audience.ts';
 import { EndpointServer } from './endpoint/endpoint-server.ts';
 import { LinuxExecutableFiles } from './endpoint/executable-files.ts';
 import { makeHandlers } from './endpoint/handlers.ts';
 import { listenNatively } from './endpoint/native-listener.ts';
-import { sessionObserver } from './endpoint/session-observer.ts';
-import { Subscriptions } from './endpoint/subscriptions.ts';
 import { ensurePrivateDirectory } from './files/private-directory.ts';
 import { LeakWatch } from './host/leak-watch.ts';
 import { NativeVirtualInterfaces } from './host/native-virtual-interface.ts';
@@ -100,8 +99,13 @@ export async function startSystemExtensionMode(
     systemBus: !developerMode,
     log: logger.child('network'),
   });
-  const subscriptions = new Subscriptions((connection, name, params) => {
-    server.notify(connection, name, params);
+  const audience: Audience = new Audience({
+    send: (connection, name, params) => {
+      server.notify(connection, name, params);
+    },
+    configurations,
+    sessions: () => sessions.snapshots(),
+    viewer: (connection) => server.viewer(connection),
   });
   const sessions: SessionManager = new SessionManager({
     configurations,
@@ -119,11 +123,7 @@ export async function startSystemExtensionMode(
     },
     network: (id) => network.share(id),
     interfaceName: (id) => interfaceName(valid.identifier, id),
-    observer: sessionObserver({
-      subscriptions,
-      configuration: (id) => configurations.get(id),
-      viewer: (connection) => server.viewer(connection),
-    }),
+    observer: audience,
   });
 
   onPathChanged = (path) => {
@@ -152,13 +152,16 @@ export async function startSystemExtensionMode(
       configurations,
       identities: new IdentityImporter(keychain.secrets, configurations.pending),
       sessions,
-      subscriptions,
+      audience,
       logger,
       followers,
       server: () => server,
     }),
+    onRoleChanged: (connection) => {
+      audience.refresh(connection);
+    },
     onClosed: (connection) => {
-      subscriptions.unsubscribe(connection);
+      audience.unsubscribe(connection);
       followers.get(connection)?.();
       followers.delete(connection);
     },

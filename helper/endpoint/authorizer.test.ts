@@ -47,7 +47,10 @@ beforeEach(() => {
 
 describe('every method', () => {
   const matrix = methodNames.flatMap((method) =>
-    (['yes', 'no', 'challenge', 'dismissed', 'absent'] as const).map((answer) => ({ method, answer })),
+    (['yes', 'no', 'challenge', 'busy', 'dismissed', 'absent'] as const).map((answer) => ({
+      method,
+      answer,
+    })),
   );
 
   it.each(matrix)('$method when polkit says $answer', async ({ method, answer }) => {
@@ -90,15 +93,15 @@ describe('the role without a password', () => {
     ['administrator', ['use', 'configure'], true],
   ] as const)('is %s for who may %j', async (role, granted, mayConfigure) => {
     for (const action of granted) authority.answer(1000, 'yes', `com.example.${action}`);
-    expect(await authorizer.role(subject(1000))).toBe(role);
+    expect(await authorizer.role(subject(1000), true)).toBe(role);
     expect(await authorizer.mayConfigure(subject(1000))).toBe(mayConfigure);
     expect(authority.asked.every(({ interactive }) => !interactive)).toBe(true);
   });
 
   it('is observer where there is no polkit, and administrator for root', async () => {
     authority.setAbsent(true);
-    expect(await authorizer.role(subject(1000))).toBe('observer');
-    expect(await authorizer.role(subject(0))).toBe('administrator');
+    expect(await authorizer.role(subject(1000), true)).toBe('observer');
+    expect(await authorizer.role(subject(0), true)).toBe('administrator');
   });
 });
 
@@ -263,12 +266,14 @@ describe('open questions', () => {
     expect(authority.openDialogs).toBe(40);
     authority.answer(2000, 'yes', use);
     await authorizer.authorize(subject(2000, 1), 'session.start', never);
-    expect(await authorizer.role(subject(2000, 2))).toBe('container');
+    expect(await authorizer.role(subject(2000, 2), true)).toBe('container');
   });
 
   it('that can be no dialog are not counted', async () => {
     authority.answer(1000, 'yes', use);
-    const roles = Array.from({ length: 30 }, (_, connection) => authorizer.role(subject(1000, connection)));
+    const roles = Array.from({ length: 30 }, (_, connection) =>
+      authorizer.role(subject(1000, connection), true),
+    );
     expect(new Set(await Promise.all(roles))).toEqual(new Set(['container']));
   });
 

@@ -13,6 +13,7 @@ import type { CategoryLog } from '../log/logger.ts';
 import type { Authority, AuthorityAnswer } from './authority.ts';
 import { accessDenied, type Denial } from './authorization.ts';
 import type { Peer } from './caller.ts';
+import { FloodGate, floodWindow, whoOf } from './flood-gate.ts';
 import { SharedQuestions } from './shared-questions.ts';
 
 export interface AuthorizerOptions {
@@ -67,14 +68,30 @@ interface Known {
   open: number;
 }
 
+/** Whether who was authorized for a method may use tunnels as well. */
+export function includesUse(method: MethodName): boolean {
+  const action = authorizationTable[method];
+  if (action === null) return false;
+  const implied: readonly string[] = actions[action].implies;
+  return action === 'use' || implied.includes('use');
+}
+
 /** Decides at every call whether its caller may make it, by asking the authority. */
 export class Authorizer {
   readonly #options: AuthorizerOptions;
   readonly #known = new Map<number, Known>();
   readonly #openByUid = new Map<number, number>();
+  readonly #notes: FloodGate<ActionName>;
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
+    this.#notes = new FloodGate(({ uid, count, last }) => {
+      options.log(
+        'notice',
+        `${String(count)} more decisions about ${whoOf(uid)} were made within ${String(floodWindow / 1000)} s; the last one: ${last}.`,
+        { uid, count },
+      );
+    });
   }
 
   /** Connections that are remembered. */
@@ -92,28 +109,32 @@ export class Authorizer {
    */
   async authorize(subject: Subject, method: MethodName, signal: AbortSignal): Promise<void> {
     const action = authorizationTable[method];
-    if (action === null || this.#isAlwaysAllowed(subject)) return;
+    if (action === null || this.isAlwaysAllowed(subject)) return;
     const answer = await this.#ask(subject, action, !unattendedMethods.has(method), signal);
     if (answer === 'yes') return;
     throw accessDenied(method, actionId(this.#options.extensionIdentifier, action), answer);
   }
 
-  /** What the caller may do without anybody being asked. */
-  async role(subject: Subject): Promise<Role> {
-    if (this.#isAlwaysAllowed(subject)) return 'administrator';
+  /**
+   * What the caller may do without anybody being asked.
+   *
+   * @param isWhole whether an administrator is to be told from a container, which takes another question
+   */
+  async role(subject: Subject, isWhole: boolean): Promise<Role> {
+    if (this.isAlwaysAllowed(subject)) return 'administrator';
     const signal = new AbortController().signal;
     if ((await this.#ask(subject, 'use', false, signal)) !== 'yes') return 'observer';
-    return (await this.mayConfigure(subject)) ? 'administrator' : 'container';
+    return isWhole && (await this.mayConfigure(subject)) ? 'administrator' : 'container';
   }
 
   /** Whether the caller may change configurations without anybody being asked. */
   async mayConfigure(subject: Subject): Promise<boolean> {
-    if (this.#isAlwaysAllowed(subject)) return true;
+    if (this.isAlwaysAllowed(subject)) return true;
     return (await this.#ask(subject, 'configure', false, new AbortController().signal)) === 'yes';
   }
 
   /** Root, and in developer mode everybody who may speak. */
-  #isAlwaysAllowed({ peer }: Subject): boolean {
+  isAlwaysAllowed({ peer }: Subject): boolean {
     return peer.uid === 0 || this.#options.isDeveloper;
   }
 
@@ -190,6 +211,7 @@ export class Authorizer {
   #note({ connection, peer }: Subject, known: Known, action: ActionName, answer: AuthorityAnswer): void {
     if (known.logged.get(action) === answer) return;
     known.logged.set(action, answer);
+    if (!this.#notes.admits(peer.uid, action)) return;
     const { pid, uid, executable } = peer;
     const fields = { connection, pid, uid, executable, action, answer };
     if (answer === 'yes') this.#options.log('info', `A client was allowed to ${action}.`, fields);

@@ -68,6 +68,7 @@ beforeEach(() => {
     extensionIdentifier: 'com.example',
     handlers,
     log: (level, message) => log.push(`${level} ${message}`),
+    onRoleChanged: () => undefined,
     onClosed: () => undefined,
     now: () => now,
   });

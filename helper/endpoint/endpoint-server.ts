@@ -1,30 +1,25 @@
-import {
-  CancellationTokenSource,
-  ResponseError,
-  type CancellationToken,
-  type MessageConnection,
-} from 'vscode-jsonrpc/node';
+import { ResponseError, type CancellationToken } from 'vscode-jsonrpc/node';
 import { EndpointError, isError, serializeError } from '@sallyport/shared/protocol/errors.ts';
-import { includesRole, roleFor, type Role } from '@sallyport/shared/protocol/authorization.ts';
-import { connectMessages } from '@sallyport/shared/protocol/message-connection.ts';
-import type { MethodName, NotificationName, NotificationParams } from '@sallyport/shared/protocol/methods.ts';
+import { roleFor, type Role } from '@sallyport/shared/protocol/authorization.ts';
+import {
+  methods,
+  type MethodName,
+  type NotificationName,
+  type NotificationParams,
+} from '@sallyport/shared/protocol/methods.ts';
 import type { CategoryLog } from '../log/logger.ts';
 import type { Authority } from './authority.ts';
-import { Authorizer, ChangedProcessError, type Subject } from './authorizer.ts';
+import { Authorizer, ChangedProcessError, includesUse, type Subject } from './authorizer.ts';
 import { judgeExecutable, verifyCaller, type CallerRequirement, type Peer } from './caller.ts';
+import { ClientLog } from './client-log.ts';
+import { Conversation } from './conversation.ts';
 import { dispatch, type Caller, type MethodHandlers } from './dispatch.ts';
-import type { ExecutableFiles } from './executable-files.ts';
-import {
-  applicationError,
-  failure,
-  FrameReader,
-  FrameWriter,
-  type FrameReceiver,
-} from './frame-connection.ts';
+import { warmDigests, type ExecutableFiles } from './executable-files.ts';
+import { applicationError, failure } from './frame-connection.ts';
 import type { Listener, ListenerEvent } from './listener.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { RequestLimits } from './request-limits.ts';
-import type { Viewer } from './visibility.ts';
+import { notificationRole, type Viewer } from './visibility.ts';
 
 export interface EndpointServerOptions {
   readonly requirement: CallerRequirement;
@@ -33,33 +28,23 @@ export interface EndpointServerOptions {
   readonly extensionIdentifier: string;
   readonly handlers: MethodHandlers;
   readonly log: CategoryLog;
+  /** What a client's notifications go by, `viewer`, became another. */
+  readonly onRoleChanged: (connection: number) => void;
   /** A client's connection ended. */
   readonly onClosed: (connection: number) => void;
   /** Milliseconds of a clock that does not go back. */
   readonly now?: () => number;
 }
 
-interface Conversation {
-  readonly reader: FrameReader;
-  readonly rpc: MessageConnection;
-}
-
 interface Client {
   readonly subject: Subject;
   /** Made of its first frame: one that stays silent costs little. */
   conversation: Conversation | null;
-  /** Requests that wait for their answer, by id; cancelled when the client goes. */
-  readonly requests: Map<number, CancellationTokenSource>;
-  /** What it may do without anybody being asked, as far as was found out last. */
+  /** What its notifications go by. */
   role: Role;
   /** The hello under way or past; settles with whether it succeeded. */
   greeting: Promise<boolean> | null;
-  /** Requests in a row that were refused because there were too many. */
-  refusals: number;
 }
-
-/** Refusals in a row after which a client that goes on asking is disconnected. */
-const maximumRefusals = 64;
 
 /** Serves verified connections; the listener's events come in through `handle`. */
 export class EndpointServer {
@@ -68,6 +53,7 @@ export class EndpointServer {
   /** Connections whose executable is being looked at, or whose end is still to be told. */
   readonly #unverified = new Map<number, Peer>();
   readonly #refusals: RefusalLog;
+  readonly #clientLog: ClientLog;
   readonly #limits: RequestLimits;
   readonly #authorizer: Authorizer;
   #listener: Listener | null = null;
@@ -76,6 +62,7 @@ export class EndpointServer {
     const { log, authority, extensionIdentifier, requirement, now = () => performance.now() } = options;
     this.#options = options;
     this.#refusals = new RefusalLog(log);
+    this.#clientLog = new ClientLog(log);
     this.#limits = new RequestLimits(now);
     this.#authorizer = new Authorizer({
       authority,
@@ -92,6 +79,7 @@ export class EndpointServer {
     this.#listener = listen((event) => {
       this.#handle(event);
     });
+    warmDigests(this.#options.files, this.#options.requirement);
   }
 
   /** Sends a notification to one client; one that is gone is no error. */
@@ -125,7 +113,7 @@ export class EndpointServer {
         const client = this.#clients.get(event.connectionId);
         if (client === undefined) break;
         client.conversation ??= this.#converse(client);
-        const problem = client.conversation.reader.receive(event.data);
+        const problem = client.conversation.receive(event.data);
         if (problem !== null) this.#drop(event.connectionId, problem);
         break;
       }
@@ -178,10 +166,8 @@ export class EndpointServer {
     const client: Client = {
       subject,
       conversation: null,
-      requests: new Map(),
-      role: 'observer',
+      role: this.#authorizer.isAlwaysAllowed(subject) ? 'administrator' : 'observer',
       greeting: null,
-      refusals: 0,
     };
     this.#clients.set(id, client);
     if (this.#listener?.release(id) !== true) {
@@ -190,63 +176,24 @@ export class EndpointServer {
       this.#unverified.set(id, peer);
       return;
     }
-    const { pid, uid, executable } = peer;
-    this.#options.log('info', 'A client connected.', { connection: id, pid, uid, executable });
+    this.#clientLog.connected(subject);
   }
 
   #converse(client: Client): Conversation {
-    const { requests, subject } = client;
-    const { connection: id, peer } = subject;
-    const send = (payload: Uint8Array): void => {
-      if (this.#clients.has(id)) this.#listener?.send(id, asBuffer(payload));
-    };
-    const reader = new FrameReader(this.#receiver(id, send));
-    const close = (reason: string): void => {
-      this.#listener?.close(id, reason);
-    };
-    const writer = new FrameWriter({ send, close }, (request) => {
-      if (requests.delete(request)) this.#limits.release(peer.uid);
-    });
-    const rpc = connectMessages(reader, writer, {
-      cancellationStrategy: {
-        receiver: {
-          kind: 'id',
-          createCancellationTokenSource: (request) =>
-            (typeof request === 'number' ? requests.get(request) : undefined) ??
-            new CancellationTokenSource(),
+    const { connection: id, peer } = client.subject;
+    return new Conversation({
+      uid: peer.uid,
+      limits: this.#limits,
+      transport: {
+        send: (payload) => {
+          if (this.#clients.has(id)) this.#listener?.send(id, asBuffer(payload));
         },
-        sender: {
-          sendCancellation: () => Promise.resolve(),
-          cleanup: () => undefined,
+        close: (reason) => {
+          this.#listener?.close(id, reason);
         },
       },
+      onRequest: (method, params, token) => this.#request(client, method, params, token),
     });
-    rpc.onRequest((method, params, token) => this.#request(client, method, params, token));
-    rpc.listen();
-    return { reader, rpc };
-  }
-
-  #receiver(id: number, send: (payload: Uint8Array) => void): FrameReceiver {
-    return {
-      request: (message) => {
-        const client = this.#clients.get(id);
-        if (client === undefined) return 'answered';
-        if (client.requests.has(message.id)) return { problem: 'two requests under way have the same id' };
-        const refusal = this.#limits.admit(client.subject.peer.uid, client.requests.size);
-        if (refusal === null) {
-          client.refusals = 0;
-          client.requests.set(message.id, new CancellationTokenSource());
-          return 'pass';
-        }
-        client.refusals += 1;
-        if (client.refusals > maximumRefusals) return { problem: 'it goes on asking though told to wait' };
-        send(failure(message.id, refusal));
-        return 'answered';
-      },
-      cancel: (request) => {
-        cancelOnce(this.#clients.get(id)?.requests.get(request));
-      },
-    };
   }
 
   async #request(
@@ -296,6 +243,7 @@ export class EndpointServer {
     try {
       const answer = await this.#dispatch(client, 'hello', params, signal);
       settle(true);
+      this.#clientLog.greeted(client.subject, methods.hello.params.parse(params).client);
       return answer;
     } catch (error) {
       client.greeting = null;
@@ -319,28 +267,44 @@ export class EndpointServer {
   async #authorize(client: Client, method: MethodName, signal: AbortSignal): Promise<Caller> {
     const { subject } = client;
     const { connection, peer } = subject;
-    if (roleFor(method) === 'observer') {
-      // Asked anew where the role is answered or decides what the client is shown from then on.
-      if (method !== 'extension.list') client.role = await this.#authorizer.role(subject);
-    } else {
-      try {
-        await this.#authorizer.authorize(subject, method, signal);
-        if (!includesRole(client.role, 'container')) client.role = 'container';
-      } catch (error) {
-        if (roleFor(method) === 'container' && isError(error, 'EndpointError', 'accessDenied')) {
-          client.role = 'observer';
-        }
-        throw error;
-      }
-    }
-    const isRoot = peer.uid === 0 || this.#options.requirement.developerUid !== null;
     return {
       connection,
       uid: peer.uid,
       pid: peer.pid,
-      role: isRoot ? 'administrator' : roleFor(method) === 'observer' ? client.role : roleFor(method),
+      role: await this.#roleIn(client, method, signal),
       mayConfigure: () => this.#authorizer.mayConfigure(subject),
     };
+  }
+
+  /** The role in which a client makes a call. @throws {EndpointError} it may not */
+  async #roleIn(client: Client, method: MethodName, signal: AbortSignal): Promise<Role> {
+    const { subject } = client;
+    const needed = roleFor(method);
+    if (needed === 'observer') {
+      // Asked anew where the role is answered or decides what the client is shown from then on.
+      if (method === 'extension.list') return client.role;
+      const role = await this.#authorizer.role(subject, method === 'hello');
+      this.#setRole(client, role);
+      return role;
+    }
+    try {
+      await this.#authorizer.authorize(subject, method, signal);
+    } catch (error) {
+      if (needed === 'container' && isError(error, 'EndpointError', 'accessDenied')) {
+        this.#setRole(client, 'observer');
+      }
+      throw error;
+    }
+    if (includesUse(method)) this.#setRole(client, 'container');
+    return this.#authorizer.isAlwaysAllowed(subject) ? 'administrator' : needed;
+  }
+
+  #setRole(client: Client, found: Role): void {
+    const { connection } = client.subject;
+    const role = this.#authorizer.isAlwaysAllowed(client.subject) ? 'administrator' : notificationRole(found);
+    if (role === client.role || this.#clients.get(connection) !== client) return;
+    client.role = role;
+    this.#options.onRoleChanged(connection);
   }
 
   /** An unverified caller gets one typed error, as the answer to nothing it asked, and a closed connection (E2). */
@@ -351,27 +315,22 @@ export class EndpointServer {
   }
 
   #drop(id: number, reason: string): void {
-    if (!this.#clients.has(id)) return;
+    const client = this.#clients.get(id);
+    if (client === undefined) return;
     this.#listener?.close(id, reason);
     // Forgotten first: a client that follows the log would be told of its own end.
     this.#closed(id, reason);
-    this.#options.log('warning', `A client was disconnected: ${reason}.`, { connection: id });
+    this.#clientLog.dropped(client.subject, reason);
   }
 
   #closed(id: number, reason: string): void {
     const client = this.#clients.get(id);
     if (client === undefined) return;
     this.#clients.delete(id);
-    for (const request of client.requests.values()) {
-      cancelOnce(request);
-      this.#limits.release(client.subject.peer.uid);
-    }
-    client.requests.clear();
+    client.conversation?.end();
     this.#authorizer.forget(id);
-    client.conversation?.reader.closed();
-    client.conversation?.rpc.dispose();
     this.#options.onClosed(id);
-    this.#options.log('debug', `A client's connection ended: ${reason}.`, { connection: id });
+    this.#clientLog.ended(client.subject, reason);
   }
 }
 
@@ -382,11 +341,6 @@ const attacks: ReadonlyMap<string, string> = new Map([
   ['senderMismatch', 'another process used its connection'],
   ['unexpectedDescriptors', 'it sent file descriptors along'],
 ]);
-
-/** A source that is cancelled twice before anybody has asked for its token throws. */
-function cancelOnce(source: CancellationTokenSource | undefined): void {
-  if (source?.token.isCancellationRequested === false) source.cancel();
-}
 
 /** The same bytes as a `Buffer`, not copied. */
 function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

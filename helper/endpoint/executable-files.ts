@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants, type BigIntStats } from 'node:fs';
 import { lstat, open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { ExecutableFile } from './caller.ts';
+import type { CallerRequirement, ExecutableFile } from './caller.ts';
 
 /** The effect behind the caller requirement: looks at the file of a required executable. */
 export interface ExecutableFiles {
@@ -15,6 +15,17 @@ export interface ExecutableFiles {
    * @returns null when it cannot be read
    */
   inspect(path: string, withDigest: boolean): Promise<ExecutableFile | null>;
+}
+
+/**
+ * Makes the digests that callers will be asked for, in the background, so that nobody's first connection waits for a
+ * slow disk longer than its deadline. One that is made already, or is being made, is not made twice.
+ */
+export function warmDigests(files: ExecutableFiles, { executables, developerUid }: CallerRequirement): void {
+  if (developerUid !== null) return;
+  for (const { path, sha256 } of executables) {
+    if (sha256 !== null) void files.inspect(path, true);
+  }
 }
 
 const chunkBytes = 256 * 1024;

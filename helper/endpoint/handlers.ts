@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ExtensionManifest } from '@sallyport/shared/manifest/manifest.ts';
 import { negotiate, protocolVersions, type VersionRange } from '@sallyport/shared/protocol/version.ts';
 import type { ConfigurationStore } from '../configurations/configuration-store.ts';
@@ -7,12 +8,11 @@ import type { IdentityImporter } from '../keychain/import-identity.ts';
 import { isAtLeast, type Logger } from '../log/logger.ts';
 import type { SessionManager } from '../sessions/session-manager.ts';
 import { Access } from './access.ts';
+import type { Audience } from './audience.ts';
 import { configurationHandlers } from './configuration-handlers.ts';
 import type { MethodHandlers } from './dispatch.ts';
 import type { EndpointServer } from './endpoint-server.ts';
 import { sessionHandlers } from './session-handlers.ts';
-import type { Subscriptions } from './subscriptions.ts';
-import { isVisible, visibleSession } from './visibility.ts';
 
 export interface HandlerOptions {
   readonly manifest: ExtensionManifest;
@@ -24,7 +24,7 @@ export interface HandlerOptions {
   readonly configurations: ConfigurationStore;
   readonly identities: IdentityImporter;
   readonly sessions: SessionManager;
-  readonly subscriptions: Subscriptions;
+  readonly audience: Audience;
   readonly logger: Logger;
   readonly server: () => EndpointServer;
   /** Log followers by connection; ended when the connection ends. */
@@ -35,16 +35,11 @@ export interface HandlerOptions {
 
 /** Every method of the endpoint. */
 export function makeHandlers(options: HandlerOptions): MethodHandlers {
-  const { manifest, registry, configurations, sessions, subscriptions, logger } = options;
+  const { manifest, registry, configurations, sessions, audience, logger } = options;
   const access = new Access(configurations);
+  let lastRegistrations: readonly string[] = [];
   return {
-    ...configurationHandlers({
-      access,
-      configurations,
-      sessions,
-      subscriptions,
-      viewer: (connection) => options.server().viewer(connection),
-    }),
+    ...configurationHandlers({ access, configurations, sessions, audience }),
     ...sessionHandlers(access, sessions),
 
     hello: ({ protocol }, caller) => ({
@@ -57,8 +52,11 @@ export function makeHandlers(options: HandlerOptions): MethodHandlers {
 
     'extension.list': () => {
       const registrations = registry.registrations();
-      for (const registration of registrations)
-        logger.log('info', 'host', describeRegistration(registration));
+      // Once until it is another: whoever asks again and again must not push everything else out of the log.
+      const text = registrations.map(describeRegistration);
+      if (!isDeepStrictEqual(text, lastRegistrations))
+        for (const line of text) logger.log('info', 'host', line);
+      lastRegistrations = text;
       return {
         extensions: [
           {
@@ -78,13 +76,7 @@ export function makeHandlers(options: HandlerOptions): MethodHandlers {
       };
     },
 
-    'events.subscribe': (_request, caller) => ({
-      sequence: subscriptions.subscribe(caller.connection),
-      configurations: configurations.list().filter((one) => isVisible(one, caller)),
-      sessions: sessions
-        .snapshots()
-        .map((one) => visibleSession(one, configurations.get(one.configurationId), caller)),
-    }),
+    'events.subscribe': (_request, caller) => audience.subscribe(caller.connection),
 
     'keychain.importIdentity': ({ data, password }, caller) =>
       options.identities.import(Buffer.from(data, 'base64'), password, caller.uid),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Logger } from '../log/logger.ts';
-import { RefusalLog, refusalWindow, wholeRefusals } from './refusal-log.ts';
+import { floodWindow as refusalWindow, wholeOccurrences as wholeRefusals } from './flood-gate.ts';
+import { RefusalLog } from './refusal-log.ts';
 
 function make(): { log: RefusalLog; lines: string[]; pass: () => void; timers: () => number } {
   const lines: string[] = [];

@@ -1,4 +1,5 @@
 import type { CategoryLog } from '../log/logger.ts';
+import { FloodGate, floodWindow, whoOf } from './flood-gate.ts';
 
 /** A caller that was turned away. */
 export interface Refusal {
@@ -11,71 +12,31 @@ export interface Refusal {
   readonly unreported?: number;
 }
 
-/** Refusals of one uid that are logged whole within a window. */
-export const wholeRefusals = 5;
-/** Milliseconds that a window lasts; what came beyond those is one line at its end. */
-export const refusalWindow = 10_000;
-/** Uids told apart at once; the others share one window. */
-const maximumUids = 64;
-
-interface Window {
-  count: number;
-  suppressed: number;
-  lastReason: string;
-}
-
 /**
  * Logs refused callers so that a flood of them can neither fill the log nor hide what else is in it (contract E2).
  *
- * Of each uid the first few in ten seconds are logged whole, the rest as one line with their number. A timer runs
- * only while such a window is open.
+ * Of each uid the first few in ten seconds are logged whole, the rest as one line with their number.
  */
 export class RefusalLog {
   readonly #log: CategoryLog;
-  readonly #windows = new Map<number | 'others', Window>();
-  readonly #schedule: (callback: () => void, delay: number) => void;
+  readonly #gate: FloodGate<string>;
 
-  constructor(log: CategoryLog, schedule: (callback: () => void, delay: number) => void = scheduleQuietly) {
+  constructor(log: CategoryLog, schedule?: (callback: () => void, delay: number) => void) {
     this.#log = log;
-    this.#schedule = schedule;
+    this.#gate = new FloodGate(({ uid, count, last }) => {
+      this.#log(
+        'warning',
+        `${String(count)} more callers of ${whoOf(uid)} were refused within ${String(floodWindow / 1000)} s; of the last one: ${last}.`,
+        { uid, count },
+      );
+    }, schedule);
   }
 
   add({ pid, uid, executable, reason, unreported = 0 }: Refusal): void {
-    const key = uid !== null && (this.#windows.has(uid) || this.#windows.size < maximumUids) ? uid : 'others';
-    const window = this.#window(key, reason);
-    window.count += 1;
-    window.lastReason = reason;
-    if (window.count > wholeRefusals) window.suppressed += 1;
-    else this.#log('warning', `A caller was refused: ${reason}.`, { pid, uid, executable });
-    // Not to be held against the one that happened to be reported.
-    if (unreported > 0) this.#window('others', reason).suppressed += unreported;
-  }
-
-  #window(key: number | 'others', reason: string): Window {
-    let window = this.#windows.get(key);
-    if (window === undefined) {
-      window = { count: 0, suppressed: 0, lastReason: reason };
-      this.#windows.set(key, window);
-      this.#schedule(() => {
-        this.#close(key);
-      }, refusalWindow);
+    if (this.#gate.admits(uid, reason)) {
+      this.#log('warning', `A caller was refused: ${reason}.`, { pid, uid, executable });
     }
-    return window;
+    // Not to be held against the one that happened to be reported.
+    if (unreported > 0) this.#gate.hold(unreported, reason);
   }
-
-  #close(key: number | 'others'): void {
-    const window = this.#windows.get(key);
-    this.#windows.delete(key);
-    if (window === undefined || window.suppressed === 0) return;
-    const who = key === 'others' ? 'any uid' : `uid ${String(key)}`;
-    this.#log(
-      'warning',
-      `${String(window.suppressed)} more callers of ${who} were refused within ${String(refusalWindow / 1000)} s; of the last one: ${window.lastReason}.`,
-      { uid: key === 'others' ? null : key, count: window.suppressed },
-    );
-  }
-}
-
-function scheduleQuietly(callback: () => void, delay: number): void {
-  setTimeout(callback, delay).unref();
 }

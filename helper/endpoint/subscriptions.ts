@@ -1,7 +1,12 @@
 import type { NotificationName, NotificationParams } from '@sallyport/shared/protocol/methods.ts';
 
 type Sequenced = Exclude<NotificationName, 'log.entry'>;
-type Send = <N extends NotificationName>(connection: number, name: N, params: NotificationParams<N>) => void;
+/** Sends a notification to one connection; one that is gone is no error. */
+export type Send = <N extends NotificationName>(
+  connection: number,
+  name: N,
+  params: NotificationParams<N>,
+) => void;
 
 interface Subscription {
   sequence: number;
@@ -41,28 +46,20 @@ export class Subscriptions {
     this.#subscribed.delete(connection);
   }
 
-  /**
-   * Numbers are given only to what a client does get, so that nobody learns from a gap what others are told.
-   *
-   * @param make what one connection is told; null tells it nothing
-   * @returns how many clients will get it
-   */
+  /** Numbers are given only to what a client does get, so that nobody learns from a gap what others are told. */
   publish<N extends Sequenced>(
+    connection: number,
     name: N,
-    make: (sequence: number, connection: number) => NotificationParams<N> | null,
-  ): number {
-    let count = 0;
-    for (const [connection, subscription] of this.#subscribed) {
-      const params = make(subscription.sequence + 1, connection);
-      if (params === null) continue;
-      count += 1;
-      subscription.sequence += 1;
-      const send = (): void => {
-        this.#send(connection, name, params);
-      };
-      if (subscription.early === null) send();
-      else subscription.early.push(send);
-    }
-    return count;
+    make: (sequence: number) => NotificationParams<N>,
+  ): void {
+    const subscription = this.#subscribed.get(connection);
+    if (subscription === undefined) return;
+    subscription.sequence += 1;
+    const params = make(subscription.sequence);
+    const send = (): void => {
+      this.#send(connection, name, params);
+    };
+    if (subscription.early === null) send();
+    else subscription.early.push(send);
   }
 }

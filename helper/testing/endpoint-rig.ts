@@ -8,10 +8,9 @@ import type { PacketTunnelNetworkSettings } from '@sallyport/shared/provider/net
 import { invalidPath } from '@sallyport/shared/provider/network-path.ts';
 import { PacketTunnelProvider } from '@sallyport/shared/provider/packet-tunnel-provider.ts';
 import { ConfigurationStore } from '../configurations/configuration-store.ts';
+import { Audience } from '../endpoint/audience.ts';
 import { EndpointServer } from '../endpoint/endpoint-server.ts';
 import { makeHandlers } from '../endpoint/handlers.ts';
-import { sessionObserver } from '../endpoint/session-observer.ts';
-import { Subscriptions } from '../endpoint/subscriptions.ts';
 import { LeakWatch } from '../host/leak-watch.ts';
 import { ProviderRegistry } from '../host/provider-registry.ts';
 import { IdentityImporter } from '../keychain/import-identity.ts';
@@ -19,7 +18,6 @@ import { Keychain } from '../keychain/keychain.ts';
 import { Logger } from '../log/logger.ts';
 import { FileEndStore } from '../sessions/end-store.ts';
 import { SessionManager } from '../sessions/session-manager.ts';
-import type { Viewer } from '../endpoint/visibility.ts';
 import { MemoryAuthority } from './memory-authority.ts';
 import { MemoryListener, type MemoryClient } from './memory-listener.ts';
 import { MemoryVirtualInterfaces } from './memory-virtual-interface.ts';
@@ -98,10 +96,14 @@ export class EndpointRig {
     this.authority = authority;
     const registry = new ProviderRegistry();
     registry.register(echoProvider, Echo);
-    const subscriptions = new Subscriptions((connection, name, params) => {
-      this.server.notify(connection, name, params);
+    const audience: Audience = new Audience({
+      send: (connection, name, params) => {
+        this.server.notify(connection, name, params);
+      },
+      configurations,
+      sessions: () => sessions.snapshots(),
+      viewer: (connection) => this.server.viewer(connection),
     });
-    const viewer = (connection: number): Viewer | null => this.server.viewer(connection);
     const sessions: SessionManager = new SessionManager({
       configurations,
       ends,
@@ -123,7 +125,7 @@ export class EndpointRig {
         clear: () => Promise.resolve(),
       }),
       interfaceName: (id) => `sp-${id.slice(0, 8)}`,
-      observer: sessionObserver({ subscriptions, configuration: (id) => configurations.get(id), viewer }),
+      observer: audience,
     });
     this.sessions = sessions;
     this.server = new EndpointServer({
@@ -142,14 +144,17 @@ export class EndpointRig {
         configurations,
         identities: new IdentityImporter(keychain.secrets, configurations.pending),
         sessions,
-        subscriptions,
+        audience,
         logger: this.logger,
         followers: this.followers,
         server: () => this.server,
         protocol,
       }),
+      onRoleChanged: (connection) => {
+        audience.refresh(connection);
+      },
       onClosed: (connection) => {
-        subscriptions.unsubscribe(connection);
+        audience.unsubscribe(connection);
         this.followers.get(connection)?.();
         this.followers.delete(connection);
       },
