@@ -6,7 +6,7 @@
 //! echo carries kernel credentials as everything else does, so that the process that was looked at is the one that
 //! speaks.
 
-use std::io;
+use std::{fmt, io};
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use subtle::ConstantTimeEq;
@@ -22,8 +22,14 @@ const PAYLOAD: usize = TAG.len() + SECRET;
 const FRAME: usize = HEADER + PAYLOAD;
 
 /// A frame that only its receiver can bring back.
-#[derive(Clone, Debug)]
 pub struct Nonce([u8; FRAME]);
+
+impl fmt::Debug for Nonce {
+    /// Without the secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Nonce(…)")
+    }
+}
 
 impl Nonce {
     /// A new one, from the kernel's generator.
@@ -56,7 +62,6 @@ fn announcement() -> [u8; HEADER] {
 pub struct WrongNonce;
 
 /// What has come of the first frame.
-#[derive(Debug)]
 pub struct Greeting {
     bytes: [u8; FRAME],
     filled: usize,
@@ -110,6 +115,12 @@ mod tests {
         assert_eq!(header, [0, 0, 0, 40]);
         assert_eq!(payload.len(), 40);
         assert_eq!(&payload[..8], b"SPNONCE1");
+    }
+
+    #[test]
+    fn its_description_keeps_the_secret() {
+        let nonce = Nonce::new().expect("a nonce");
+        assert_eq!(format!("{nonce:?}"), "Nonce(…)");
     }
 
     #[test]
