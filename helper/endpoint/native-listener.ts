@@ -26,6 +26,9 @@ const connectBurst = 64;
 const connectsPerSecond = 32;
 /** Bytes that may wait for a client that reads slowly, before it is dropped. */
 const maximumQueuedBytes = 8 * 1024 * 1024;
+/** The same on all connections of one person’s programs, and of root’s. */
+const maximumQueuedBytesPerUid = 16 * 1024 * 1024;
+const maximumQueuedBytesOfRoot = 64 * 1024 * 1024;
 /** Milliseconds that a client has for the handshake and its first frame, and for any later frame. */
 const frameDeadline = 5000;
 
@@ -51,6 +54,8 @@ export function listenNatively(options: ListenOptions, onEvent: (event: Listener
       connectsPerSecond,
       busyPayload: busyPayload(),
       maxQueuedBytes: maximumQueuedBytes,
+      maxQueuedBytesPerUid: maximumQueuedBytesPerUid,
+      maxQueuedBytesOfRoot: maximumQueuedBytesOfRoot,
       handshakeTimeoutMs: frameDeadline,
       requireSameNamespaces: !options.developerMode,
       inheritedDescriptors: inheritedDescriptors(process.env, process.pid),

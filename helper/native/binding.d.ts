@@ -23,8 +23,8 @@ export declare class EndpointListener {
    */
   isUnchanged(connectionId: number): boolean
   /**
-   * Sends a frame. Returns false if the connection is gone, or ends because it did not read and more than
-   * `maxQueuedBytes` would wait. Throws `INVALID_ARGUMENT` for an empty payload or one over `maxFrameBytes`.
+   * Sends a frame. Returns false if the connection is gone, or ends because it did not read and more would
+   * wait than `maxQueuedBytes` or the bound of its uid. Throws `INVALID_ARGUMENT` for an empty payload or one over `maxFrameBytes`.
    */
   send(connectionId: number, data: Uint8Array): boolean
   /**
@@ -263,10 +263,14 @@ export type EndpointEvent =
      * `failed`, or what `close` or `refuse` was told.
      */
   reason: string }
-  | { kind: 'refused'; /** `tooManyConnections`, `tooFast`, `peerGone` or `foreignNamespace`. */
-    reason: string; /** 0 for a process that this pid namespace does not show. */
-    pid: number; /** Its uid, as this user namespace maps it. */
-    uid: number; /** How many more were turned away, since the last report, of whom nothing is said. */
+  | { kind: 'refused'; /**
+     * `tooManyConnections`, `tooFast`, `peerGone` or `foreignNamespace`. If nothing could be accepted for a
+     * moment, whoever waited: `noResources` (descriptors or memory), `acceptDenied` (by a security module) or
+     * `acceptFailed`.
+     */
+    reason: string; /** 0 for a process that this pid namespace does not show; null for one that could not be accepted. */
+    pid: number | null; /** Its uid, as this user namespace maps it; null likewise. */
+    uid: number | null; /** How many more were turned away, since the last report, of whom nothing is said. */
   unreported: number }
   | { kind: 'failed'; /** What the kernel answered. */
   reason: string }
@@ -294,6 +298,10 @@ export interface EndpointOptions {
   busyPayload?: Buffer
   /** Bytes that may wait for one connection to read them, besides what the kernel holds (about 200 KB). */
   maxQueuedBytes: number
+  /** Memory for such bytes on all connections of any one uid but root; 0 to 1073741824. */
+  maxQueuedBytesPerUid: number
+  /** The same of root; 0 to 1073741824. */
+  maxQueuedBytesOfRoot: number
   /**
    * Time from the beginning of a connection until the frame after its nonce is complete, and for any later frame
    * from its first byte to its last; 1 to 3600000.

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { greetInPython, descriptors, frame, received, TestEndpoint } from './testing/endpoint.ts';
 
@@ -20,8 +21,49 @@ describe('bounds', () => {
     client.destroy();
   });
 
+  test('peers of one uid that do not read have one bound together, and leave nothing behind', async () => {
+    const together = 1_000_000;
+    using endpoint = new TestEndpoint({
+      maxQueuedBytes: 400_000,
+      maxQueuedBytesPerUid: together,
+      maxQueuedBytesOfRoot: together,
+    });
+    /** Sends to six who do not read who could have 400,000 bytes waiting each. */
+    const fill = async (first: number): Promise<{ clients: Socket[]; dropped: number }> => {
+      const clients: Socket[] = [];
+      let dropped = 0;
+      for (let number = first; number < first + 6; number += 1) {
+        const client = await endpoint.connect();
+        client.pause();
+        clients.push(client);
+        const { connectionId } = await endpoint.event('connection', number);
+        // The kernel holds about 200,000 of these, so that none goes over its own bound.
+        for (let sent = 0; sent < 500_000; sent += 10_000) {
+          if (endpoint.listener.send(connectionId, Buffer.alloc(10_000))) continue;
+          dropped += 1;
+          break;
+        }
+      }
+      return { clients, dropped };
+    };
+    const { clients, dropped } = await fill(1);
+    expect(dropped).toBeGreaterThanOrEqual(1);
+    expect(dropped).toBeLessThanOrEqual(4);
+    expect((await endpoint.event('closed', dropped)).reason).toBe('slowReader');
+    expect(endpoint.of('closed').every(({ reason }) => reason === 'slowReader')).toBe(true);
+    for (const client of clients) client.destroy();
+    await endpoint.event('closed', 6);
+    const again = await fill(7);
+    expect(again.dropped).toBe(dropped);
+    for (const client of again.clients) client.destroy();
+  });
+
   test('what waited is sent in order once the peer reads', async () => {
-    using endpoint = new TestEndpoint({ maxQueuedBytes: 5_000_000 });
+    using endpoint = new TestEndpoint({
+      maxQueuedBytes: 5_000_000,
+      maxQueuedBytesOfRoot: 5_000_000,
+      maxQueuedBytesPerUid: 5_000_000,
+    });
     const client = await endpoint.connect();
     client.pause();
     const { connectionId } = await endpoint.event('connection');

@@ -46,7 +46,8 @@ const say = (line) => process.stdout.write(line + '\\n');
 try {
   const listener = native().EndpointListener.listen({
     path: process.argv[1], mode: 0o666, maxFrameBytes: 100, maxConnections: 16, maxConnectionsPerUid: 16,
-    connectBurst: 100, connectsPerSecond: 100, maxQueuedBytes: 100, handshakeTimeoutMs: 5000,
+    connectBurst: 100, connectsPerSecond: 100, maxQueuedBytes: 100,
+    maxQueuedBytesPerUid: 100, maxQueuedBytesOfRoot: 100, handshakeTimeoutMs: 5000,
     requireSameNamespaces: true, inheritedDescriptors: inheritedDescriptors(process.env, process.pid),
   }, (event) => {
     if (event.kind === 'connection') listener.release(event.connectionId);

@@ -145,6 +145,8 @@ print(looks > 1000, all(mode & ~0o600 == 0 for mode in seen), 0o600 in seen)
     { connectsPerSecond: 0.5 },
     { busyPayload: Buffer.alloc(65_537) },
     { maxQueuedBytes: -1 },
+    { maxQueuedBytesPerUid: -1 },
+    { maxQueuedBytesOfRoot: 0.5 },
     { handshakeTimeoutMs: 0 },
   ])('is refused with %j', (options) => {
     expect(() => new TestEndpoint(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
@@ -282,7 +284,8 @@ describe('the end', () => {
       const path = ${JSON.stringify(join(endpoint.directory, 'child.sock'))};
       const listener = native().EndpointListener.listen({
         path, mode: 0o600, maxFrameBytes: 10, maxConnections: 1, maxConnectionsPerUid: 1, connectBurst: 1,
-        connectsPerSecond: 1, maxQueuedBytes: 10, handshakeTimeoutMs: 1000, requireSameNamespaces: true,
+        connectsPerSecond: 1, maxQueuedBytes: 10,
+        maxQueuedBytesPerUid: 10, maxQueuedBytesOfRoot: 10, handshakeTimeoutMs: 1000, requireSameNamespaces: true,
       }, () => {});
       setTimeout(() => { console.log('alive'); listener.stop(); }, 300).unref();
     `;
@@ -303,7 +306,8 @@ describe('the end', () => {
       process.on('uncaughtException', (error) => { console.log(error.message); process.exit(3); });
       native().EndpointListener.listen({
         path, mode: 0o600, maxFrameBytes: 10, maxConnections: 1, maxConnectionsPerUid: 1, connectBurst: 1,
-        connectsPerSecond: 1, maxQueuedBytes: 10, handshakeTimeoutMs: 1000, requireSameNamespaces: true,
+        connectsPerSecond: 1, maxQueuedBytes: 10,
+        maxQueuedBytesPerUid: 10, maxQueuedBytesOfRoot: 10, handshakeTimeoutMs: 1000, requireSameNamespaces: true,
       }, () => { throw new Error('mine'); });
       net.connect(path);
     `;

@@ -117,6 +117,8 @@ const defaults: Omit<EndpointOptions, 'path'> = {
   connectBurst: 1000,
   connectsPerSecond: 1000,
   maxQueuedBytes: 65_536,
+  maxQueuedBytesPerUid: 1_048_576,
+  maxQueuedBytesOfRoot: 1_048_576,
   handshakeTimeoutMs: 5000,
   requireSameNamespaces: true,
 };

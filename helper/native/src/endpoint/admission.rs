@@ -50,6 +50,10 @@ pub struct Bounds {
     pub per_uid: usize,
     /// How fast one uid other than root may connect.
     pub pace: Pace,
+    /// Bytes that may wait to be sent on all connections of one uid other than root.
+    pub queued_per_uid: usize,
+    /// The same of root.
+    pub queued_of_root: usize,
 }
 
 #[derive(Debug)]
@@ -75,17 +79,19 @@ impl Places {
             bounds,
             taken: 0,
             callers: HashMap::new(),
-            root: Arc::new(Share::new(usize::MAX)),
+            root: Arc::new(Share::new(usize::MAX, bounds.queued_of_root)),
         }
     }
 
-    /// Takes a place for a uid, with its share of what may wait for JavaScript, or says why it gets none: `tooFast` or
+    /// Takes a place for a uid, with its share of what may wait, or says why it gets none: `tooFast` or
     /// `tooManyConnections`.
     pub fn take(&mut self, uid: u32, now: Instant) -> Result<Arc<Share>, &'static str> {
         let Bounds {
             connections,
             per_uid,
             pace,
+            queued_per_uid,
+            ..
         } = self.bounds;
         if uid == 0 {
             if self.taken >= connections {
@@ -104,7 +110,7 @@ impl Places {
         let caller = self.callers.entry(uid).or_insert_with(|| Caller {
             open: 0,
             full: now,
-            share: Arc::new(Share::new(share::FRAMES)),
+            share: Arc::new(Share::new(share::FRAMES, queued_per_uid)),
         });
         if !pace.take(&mut caller.full, now) {
             return Err("tooFast");
@@ -131,8 +137,8 @@ impl Places {
 pub struct Refusal {
     /// Why.
     pub reason: &'static str,
-    /// Whom.
-    pub who: Credentials,
+    /// Whom; nobody knows of one that could not be accepted.
+    pub who: Option<Credentials>,
     /// Refusals before this one, and after the one told last, that were not told.
     pub untold: u32,
 }
@@ -159,7 +165,7 @@ impl Reports {
     }
 
     /// Notes a refusal; what it returns is to be told.
-    pub fn note(&mut self, reason: &'static str, who: Credentials, now: Instant) -> Option<Refusal> {
+    pub fn note(&mut self, reason: &'static str, who: Option<Credentials>, now: Instant) -> Option<Refusal> {
         let untold = self.last.take().map_or(0, |last| last.untold.saturating_add(1));
         self.last = Some(Refusal { reason, who, untold });
         self.take(now)
@@ -193,7 +199,20 @@ mod tests {
             connections,
             per_uid,
             pace,
+            queued_per_uid: 10,
+            queued_of_root: 20,
         })
+    }
+
+    #[test]
+    fn connections_of_a_uid_share_what_may_wait_to_be_sent() {
+        let now = Instant::now();
+        let mut places = places(16, 3, 100);
+        let mut share = |uid| places.take(uid, now).expect("a place");
+        let (one, same, other, root) = (share(1000), share(1000), share(1001), share(0));
+        assert!(one.take_bytes(10) && !same.take_bytes(1));
+        assert!(other.take_bytes(10));
+        assert!(root.take_bytes(20) && !share(0).take_bytes(1));
     }
 
     #[test]
@@ -268,11 +287,11 @@ mod tests {
     fn a_flood_is_told_in_few_words_and_counted_whole() {
         let start = Instant::now();
         let mut reports = Reports::new(start);
-        let who = Credentials {
+        let who = Some(Credentials {
             pid: 1,
             uid: 2,
             gid: 3,
-        };
+        });
         let mut told: Vec<Refusal> = (0..1000)
             .filter_map(|_| reports.note("tooFast", who, start))
             .collect();

@@ -96,6 +96,7 @@ impl ToNapiValue for Payload {
 #[napi(
     discriminant = "kind",
     discriminant_case = "camelCase",
+    use_nullable = true,
     object_from_js = false
 )]
 pub enum EndpointEvent {
@@ -125,12 +126,14 @@ pub enum EndpointEvent {
     },
     /// A connection was turned away. Under a flood few are reported: 16 at once, then ten a second.
     Refused {
-        /// `tooManyConnections`, `tooFast`, `peerGone` or `foreignNamespace`.
+        /// `tooManyConnections`, `tooFast`, `peerGone` or `foreignNamespace`. If nothing could be accepted for a
+        /// moment, whoever waited: `noResources` (descriptors or memory), `acceptDenied` (by a security module) or
+        /// `acceptFailed`.
         reason: String,
-        /// 0 for a process that this pid namespace does not show.
-        pid: i32,
-        /// Its uid, as this user namespace maps it.
-        uid: u32,
+        /// 0 for a process that this pid namespace does not show; null for one that could not be accepted.
+        pid: Option<i32>,
+        /// Its uid, as this user namespace maps it; null likewise.
+        uid: Option<u32>,
         /// How many more were turned away, since the last report, of whom nothing is said.
         unreported: u32,
     },
@@ -159,8 +162,8 @@ impl From<Message> for EndpointEvent {
             },
             Message::Refused(refusal) => Self::Refused {
                 reason: refusal.reason.to_owned(),
-                pid: refusal.who.pid,
-                uid: refusal.who.uid,
+                pid: refusal.who.map(|who| who.pid),
+                uid: refusal.who.map(|who| who.uid),
                 unreported: refusal.untold,
             },
             Message::Failed(reason) => Self::Failed { reason },
@@ -258,8 +261,8 @@ impl EndpointListener {
             .is_some_and(|running| running.shared.is_unchanged(id)))
     }
 
-    /// Sends a frame. Returns false if the connection is gone, or ends because it did not read and more than
-    /// `maxQueuedBytes` would wait. Throws `INVALID_ARGUMENT` for an empty payload or one over `maxFrameBytes`.
+    /// Sends a frame. Returns false if the connection is gone, or ends because it did not read and more would
+    /// wait than `maxQueuedBytes` or the bound of its uid. Throws `INVALID_ARGUMENT` for an empty payload or one over `maxFrameBytes`.
     #[napi(catch_unwind)]
     pub fn send(&self, connection_id: f64, data: &[u8]) -> Result<bool> {
         let id = whole("connectionId", connection_id, 0, u32::MAX)?;

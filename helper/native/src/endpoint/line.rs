@@ -39,15 +39,15 @@ pub struct Line {
 }
 
 impl Line {
-    /// A connection that may keep `queued` bytes to send, and takes frames to deliver from its uid's share.
+    /// A connection that may keep `queued` bytes to send, and takes them and frames to deliver from its uid's share.
     pub fn new(id: u32, socket: OwnedFd, peer: Peer, share: Arc<Share>, queued: usize) -> Arc<Self> {
         Arc::new(Self {
             id,
             socket,
             peer,
-            share,
             nonce: OnceLock::new(),
-            outbox: Mutex::new(Outbox::new(queued)),
+            outbox: Mutex::new(Outbox::new(queued, Arc::clone(&share))),
+            share,
             closing: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             frames: AtomicUsize::new(0),
@@ -85,6 +85,11 @@ impl Line {
         lock(&self.outbox).flush(self.socket.as_fd())
     }
 
+    /// Forgets what waits to be sent, of a connection that is closing.
+    pub fn discard(&self) {
+        lock(&self.outbox).clear();
+    }
+
     /// Lets the other end see the end behind what was sent.
     pub fn finish(&self) {
         let _ = shutdown(&self.socket, Shutdown::Write);
@@ -94,6 +99,8 @@ impl Line {
     pub fn shut(&self) {
         self.begin_closing();
         let _ = shutdown(&self.socket, Shutdown::Both);
+        // Last: nothing can be kept for a socket that takes nothing any more.
+        self.discard();
     }
 
     /// Whether JavaScript may be given another frame. If not, a [`Command::Resume`] will follow.

@@ -32,6 +32,10 @@ pub struct EndpointOptions {
     pub busy_payload: Option<Buffer>,
     /// Bytes that may wait for one connection to read them, besides what the kernel holds (about 200 KB).
     pub max_queued_bytes: f64,
+    /// Memory for such bytes on all connections of any one uid but root; 0 to 1073741824.
+    pub max_queued_bytes_per_uid: f64,
+    /// The same of root; 0 to 1073741824.
+    pub max_queued_bytes_of_root: f64,
     /// Time from the beginning of a connection until the frame after its nonce is complete, and for any later frame
     /// from its first byte to its last; 1 to 3600000.
     pub handshake_timeout_ms: f64,
@@ -79,6 +83,18 @@ pub fn limits(options: &EndpointOptions) -> Result<Limits> {
                 burst: whole("connectBurst", options.connect_burst, 1, 1 << 16)?,
                 interval: Duration::from_secs(1) / per_second,
             },
+            queued_per_uid: size(
+                "maxQueuedBytesPerUid",
+                options.max_queued_bytes_per_uid,
+                0,
+                1 << 30,
+            )?,
+            queued_of_root: size(
+                "maxQueuedBytesOfRoot",
+                options.max_queued_bytes_of_root,
+                0,
+                1 << 30,
+            )?,
         },
         busy: busy.to_vec(),
         queued: size("maxQueuedBytes", options.max_queued_bytes, 0, 1 << 30)?,

@@ -25,6 +25,8 @@ const EVENTS: usize = 64;
 
 const WAKE: u64 = 0;
 const LISTENER: u64 = 1;
+/// What shows that the listener was shut down, by another who holds it; accepting does not tell.
+const SHUT: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
 /// The thread's state.
 pub struct Server<Emit: Fn(Message) -> bool> {
@@ -52,12 +54,23 @@ pub(super) fn process_token(id: u32) -> EventData {
     EventData::new_u64(u64::from(id) << 2 | 3)
 }
 
+/// Has epoll watch for connections.
+fn listen(epoll: &OwnedFd, listener: &OwnedFd) -> io::Result<()> {
+    let data = EventData::new_u64(LISTENER);
+    Ok(epoll::add(
+        epoll,
+        listener,
+        data,
+        EventFlags::IN | EventFlags::RDHUP,
+    )?)
+}
+
 impl<Emit: Fn(Message) -> bool> Server<Emit> {
     /// A server of `listener`; `emit` gives a message to JavaScript and never waits.
     pub fn new(shared: Arc<Shared>, listener: OwnedFd, emit: Emit) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, shared.wake(), EventData::new_u64(WAKE), EventFlags::IN)?;
-        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        listen(&epoll, &listener)?;
         Ok(Self {
             shared,
             listener,
@@ -98,6 +111,9 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
                 let id = u32::try_from(token >> 2).unwrap_or(0);
                 match token {
                     WAKE => {}
+                    LISTENER if flags.intersects(SHUT) => {
+                        return Err(io::Error::other("the listener was shut down"));
+                    }
                     LISTENER => self.accept()?,
                     _ if token & 3 == 3 => self.process_ended(id),
                     _ => self.ready(id, flags),
@@ -278,16 +294,11 @@ impl<Emit: Fn(Message) -> bool> Server<Emit> {
         false
     }
 
-    fn expire(&mut self) -> io::Result<()> {
+    pub(super) fn expire(&mut self) -> io::Result<()> {
         let now = Instant::now();
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
-            epoll::add(
-                &self.epoll,
-                &self.listener,
-                EventData::new_u64(LISTENER),
-                EventFlags::IN,
-            )?;
+            listen(&self.epoll, &self.listener)?;
         }
         if let Some(refusal) = self.reports.take(now) {
             (self.emit)(Message::Refused(refusal));

@@ -1,4 +1,4 @@
-//! What one uid's connections together may have waiting for JavaScript.
+//! What one uid's connections together may have waiting: frames for JavaScript, bytes for their clients.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,21 +10,25 @@ use super::line::lock;
 /// no more than this many.
 pub const FRAMES: usize = 64;
 
-/// The share of a uid, which its connections take from in turn.
+/// The share of a uid: of frames its connections take in turn, of bytes who comes first.
 #[derive(Debug)]
 pub struct Share {
     limit: usize,
     frames: AtomicUsize,
+    queued: usize,
+    bytes: AtomicUsize,
     /// Connections that were told to wait, longest first; some may be gone by now.
     waiting: Mutex<VecDeque<u32>>,
 }
 
 impl Share {
-    /// A share of at most `limit` frames.
-    pub fn new(limit: usize) -> Self {
+    /// A share of at most `limit` frames, and `queued` bytes of memory for what waits to be sent.
+    pub fn new(limit: usize, queued: usize) -> Self {
         Self {
             limit,
             frames: AtomicUsize::new(0),
+            queued,
+            bytes: AtomicUsize::new(0),
             waiting: Mutex::default(),
         }
     }
@@ -64,6 +68,29 @@ impl Share {
         };
         waiting.drain(..count).for_each(&mut resume);
     }
+
+    /// Counts memory for what waits to be sent; false if that would be more than the share, and then counts nothing.
+    pub fn take_bytes(&self, count: usize) -> bool {
+        let more = |taken: usize| {
+            taken
+                .checked_add(count)
+                .filter(|together| *together <= self.queued)
+        };
+        self.bytes
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
+    }
+
+    /// Counts memory that is free again.
+    pub fn give_back_bytes(&self, count: usize) {
+        self.bytes.fetch_sub(count, Ordering::SeqCst);
+    }
+
+    /// Memory taken now.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::SeqCst)
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +105,7 @@ mod tests {
 
     #[test]
     fn connections_take_turns() {
-        let share = Share::new(3);
+        let share = Share::new(3, 0);
         for _ in 0..3 {
             assert!(share.may_take(1));
             share.take();
@@ -97,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_last_frame_wakes_everybody() {
-        let share = Share::new(1);
+        let share = Share::new(1, 0);
         share.take();
         for connection in 1..=5 {
             assert!(!share.may_take(connection));
@@ -106,5 +133,18 @@ mod tests {
         assert!(share.may_take(6));
         share.take();
         assert_eq!(resumed(&share), []);
+    }
+
+    #[test]
+    fn bytes_are_taken_up_to_the_share_and_come_back() {
+        let share = Share::new(1, 100);
+        assert!(share.take_bytes(60));
+        assert!(!share.take_bytes(41));
+        assert!(!share.take_bytes(usize::MAX));
+        assert!(share.take_bytes(40));
+        assert!(!share.take_bytes(1));
+        share.give_back_bytes(60);
+        assert!(share.take_bytes(60));
+        assert_eq!(share.bytes(), 100);
     }
 }

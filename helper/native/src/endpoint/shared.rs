@@ -174,6 +174,8 @@ impl Shared {
     pub fn close(&self, id: u32, reason: String) {
         if let Some(line) = self.line(id) {
             line.begin_closing();
+            // At once, so that in the same turn another of its uid does not go for what this one kept.
+            line.discard();
             self.command(Command::Close(id, reason));
         }
     }
@@ -184,7 +186,7 @@ impl Shared {
 pub struct Slot {
     shared: Arc<Shared>,
     uid: u32,
-    /// What its uid's connections together may have waiting for JavaScript.
+    /// What its uid's connections together may have waiting.
     pub share: Arc<Share>,
 }
 
@@ -218,6 +220,8 @@ pub(super) mod tests {
                 connections: 2,
                 per_uid: 2,
                 pace,
+                queued_per_uid: 1000,
+                queued_of_root: 1000,
             },
             busy: Vec::new(),
             queued: 1000,
@@ -229,11 +233,14 @@ pub(super) mod tests {
     }
 
     pub fn line(id: u32) -> (Arc<Line>, UnixStream) {
+        line_with(id, Arc::new(Share::new(usize::MAX, 1000)), 10)
+    }
+
+    fn line_with(id: u32, share: Arc<Share>, queued: usize) -> (Arc<Line>, UnixStream) {
         let (socket, other) = UnixStream::pair().expect("a pair");
         let credentials = peer_credentials(socket.as_fd()).expect("credentials");
         let peer = identify(socket.as_fd(), credentials, false).expect("a peer");
-        let share = Arc::new(Share::new(usize::MAX));
-        (Line::new(id, socket.into(), peer, share, 10), other)
+        (Line::new(id, socket.into(), peer, share, queued), other)
     }
 
     #[test]
@@ -288,5 +295,42 @@ pub(super) mod tests {
         assert!(!shared.send(1, &[0; 4], &[1]));
         assert!(!shared.send(2, &[0; 4], &[1]));
         assert_eq!(shared.take_commands(), [Command::Close(1, "over".into())]);
+    }
+
+    #[test]
+    fn what_waited_is_free_however_a_connection_ends() {
+        let shared = shared();
+        let share = Arc::new(Share::new(1, 1 << 20));
+        let fill = |id| {
+            let (line, other) = line_with(id, Arc::clone(&share), 1 << 20);
+            shared.add(Arc::clone(&line));
+            while share.bytes() < 100_000 {
+                assert!(shared.send(id, &[], &[1; 10_000]));
+            }
+            (line, other)
+        };
+        let (line, _other) = fill(1);
+        shared.close(1, "over".into());
+        assert_eq!(share.bytes(), 0);
+        assert_eq!(
+            line.send(&[], &[1]),
+            Sent::Waiting,
+            "the socket is as full as before"
+        );
+        line.shut();
+        assert_eq!(share.bytes(), 0);
+        assert_eq!(line.send(&[], &[1]), Sent::Broken);
+        assert_eq!(share.bytes(), 0);
+
+        let (line, _other) = fill(2);
+        assert!(!shared.send(2, &[], &vec![1; 1 << 20]));
+        assert_eq!(share.bytes(), 0, "a slow reader's");
+        drop(line);
+
+        let (line, other) = fill(3);
+        drop(other);
+        assert_eq!(line.flush(), Sent::Broken);
+        line.shut();
+        assert_eq!(share.bytes(), 0, "one that is gone");
     }
 }
