@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { MemoryAuthority } from '../testing/memory-authority.ts';
 import { MemoryListener } from '../testing/memory-listener.ts';
 import type { ExecutableFile } from './caller.ts';
@@ -6,6 +6,7 @@ import type { MethodHandlers } from './dispatch.ts';
 import { EndpointServer } from './endpoint-server.ts';
 
 const path = '/opt/example/app';
+const warmed = { path: '/opt/example/client', sha256: '0'.repeat(64) };
 const id = '0b0e7f1c-7f66-4d5e-9a1b-5c27f0e3a001';
 const peer = { uid: 1000, executable: path };
 const file: ExecutableFile = {
@@ -20,6 +21,8 @@ const file: ExecutableFile = {
 let listener: MemoryListener;
 let authority: MemoryAuthority;
 let log: string[];
+/** How often the executable was looked at of which the manifest gives the digest, and that nobody runs. */
+let warmings: number;
 let now: number;
 /** Ends the looks at executables that are under way. */
 let looked: ((found: ExecutableFile | null) => void)[];
@@ -59,11 +62,18 @@ beforeEach(() => {
   listener = new MemoryListener();
   authority = new MemoryAuthority();
   log = [];
+  warmings = 0;
   now = 0;
   looked = [];
   const server = new EndpointServer({
-    requirement: { executables: [{ path, sha256: null }], developerUid: null },
-    files: { inspect: () => new Promise((resolve) => looked.push(resolve)) },
+    requirement: { executables: [{ path, sha256: null }, warmed], developerUid: null },
+    files: {
+      inspect: (inspected) =>
+        new Promise((resolve) => {
+          if (inspected === warmed.path) warmings += 1;
+          else looked.push(resolve);
+        }),
+    },
     authority,
     extensionIdentifier: 'com.example',
     handlers,
@@ -73,6 +83,10 @@ beforeEach(() => {
     now: () => now,
   });
   server.start(listener.listen);
+});
+
+it('a caller waits for no digest that the start has not begun to make', () => {
+  expect(warmings).toBe(1);
 });
 
 it.each([
@@ -101,6 +115,23 @@ it('a caller that goes takes its password dialog with it', async () => {
   client.close();
   await settle();
   expect(authority.openDialogs).toBe(0);
+});
+
+it('a caller that goes takes back what was asked about it without a dialog', async () => {
+  const signals: (AbortSignal | undefined)[] = [];
+  vi.spyOn(authority, 'check').mockImplementation(({ signal }) => {
+    signals.push(signal);
+    return new Promise(() => undefined);
+  });
+  const client = listener.connect(peer);
+  for (const end of looked) end(file);
+  await client.released();
+  client.send('hello', { protocol: { oldest: 1, newest: 1 }, client: { name: 'x', version: '1' } });
+  await settle();
+  expect(signals.map((signal) => signal?.aborted)).toEqual([false]);
+  client.close();
+  await settle();
+  expect(signals.map((signal) => signal?.aborted)).toEqual([true]);
 });
 
 it('a caller that goes gives back the places of its requests', async () => {

@@ -179,4 +179,19 @@ describe('dispatch', () => {
       });
     },
   );
+
+  it('runs nothing that was cancelled while its caller was looked at', async () => {
+    calls.length = 0;
+    const abort = new AbortController();
+    const authorize = (): Promise<Caller> => {
+      abort.abort(new Error('nobody waits'));
+      const mayConfigure = (): Promise<boolean> => Promise.resolve(false);
+      return Promise.resolve({ connection: 1, uid: 0, pid: 1, role: 'administrator', mayConfigure });
+    };
+    const { signal } = abort;
+    await expect(dispatch(handlers, 'session.stop', { id }, authorize, signal)).rejects.toThrow(
+      'nobody waits',
+    );
+    expect(calls).toEqual([]);
+  });
 });

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { chmod, link, mkdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, rename, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
-import { LinuxExecutableFiles } from './executable-files.ts';
+import { LinuxExecutableFiles, warmDigests, type ExecutableFiles } from './executable-files.ts';
 
 const directory = useTemporaryDirectory();
 const content = Buffer.alloc(700_001, 'sallyport');
@@ -53,6 +53,23 @@ describe('[E3] an executable', () => {
     expect(new Set(all.map((file) => file?.digest))).toEqual(new Set([digest]));
   });
 
+  it('that changes while it is read has no digest, and one when it stays as it is', async () => {
+    const large = join(directory.path, 'large');
+    await writeFile(large, '');
+    await truncate(large, 64 * 1024 * 1024);
+    let isRead = false;
+    const inspected = files.inspect(large, true).finally(() => {
+      isRead = true;
+    });
+    // Its identity has the time of its last change; the content would be the same.
+    const changes = async (): Promise<void> => {
+      for (let mode = 0o700; !isRead; mode ^= 0o055) await chmod(large, mode);
+    };
+    await changes();
+    expect(await inspected).toMatchObject({ inode: expect.any(String), digest: null });
+    expect((await files.inspect(large, true))?.digest).toMatch(/^[0-9a-f]{64}$/);
+  });
+
   it('is nothing when it is gone, a link or a directory', async () => {
     await symlink(app, join(directory.path, 'link'));
     await mkdir(join(directory.path, 'folder'));
@@ -85,5 +102,38 @@ describe('[E3] the way to an executable', () => {
     expect(await files.inspect('/proc/self/root/usr/bin/env', false)).toMatchObject({
       weakDirectory: '/proc/self',
     });
+  });
+});
+
+describe('digests made ahead', () => {
+  const sha256 = '0'.repeat(64);
+  const executables = [
+    { path: '/opt/one', sha256 },
+    { path: '/opt/any', sha256: null },
+    { path: '/opt/two', sha256 },
+  ];
+  let asked: [string, boolean][];
+  const recorder: ExecutableFiles = {
+    inspect: (path, withDigest) => {
+      asked.push([path, withDigest]);
+      return new Promise(() => undefined);
+    },
+  };
+
+  beforeEach(() => {
+    asked = [];
+  });
+
+  it('are those that the manifest gives', () => {
+    warmDigests(recorder, { executables, developerUid: null });
+    expect(asked).toEqual([
+      ['/opt/one', true],
+      ['/opt/two', true],
+    ]);
+  });
+
+  it('are none where executables are not looked at', () => {
+    warmDigests(recorder, { executables, developerUid: 1000 });
+    expect(asked).toEqual([]);
   });
 });

@@ -104,6 +104,36 @@ describe('hello', () => {
     );
   });
 
+  it('is logged with what the client calls itself, and no sooner than it succeeded', async () => {
+    const by = rig.listener.connect({ uid: 1001 });
+    const named = {
+      client: { name: 'Example\u001b[2J', version: '4.5.6' },
+      protocol: { oldest: 9, newest: 9 },
+    };
+    await expect(call('hello', named, by)).rejects.toMatchObject(failure('protocolVersionUnsupported'));
+    expect(rig.lines.join('')).not.toContain('Example');
+    await call('hello', { ...named, protocol: { oldest: 1, newest: 1 } }, by);
+    const lines = rig.lines.filter((line) => line.includes('Example'));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('"level":"info"');
+    expect(lines[0]).toContain('"uid":1001');
+    expect(lines[0]).toContain('"name":"Example\\u001b[2J","version":"4.5.6"');
+  });
+
+  it('of a client that comes again and again pushes nothing else out of the log', async () => {
+    const before = rig.lines.length;
+    for (let count = 0; count < 200; count += 1) {
+      // Four requests are below what a uid may ask in that time.
+      rig.now += 25;
+      const by = await rig.client(1001);
+      await by.call('extension.list');
+      await by.call('session.stop', { id: randomUUID() });
+      await by.call('log.read');
+      by.sendRaw('not a request');
+    }
+    expect(rig.lines.length - before).toBeLessThan(40);
+  });
+
   it('[E8] names the caller’s role', async () => {
     for (const [uid, role] of [
       [0, 'administrator'],
@@ -172,6 +202,31 @@ describe('configurations', () => {
     expect(stored).not.toContain(canary);
     await call('configurations.remove', { id: one.id });
     expect(await readdir(join(directory.path, 'secrets'))).toEqual(['master-key']);
+  });
+
+  it('[K2] leave no secret in the helper’s memory, stored or refused', async () => {
+    const seen: Uint8Array[] = [];
+    const original = rig.configurations.save.bind(rig.configurations);
+    vi.spyOn(rig.configurations, 'save').mockImplementation((request) => {
+      for (const secret of request.secrets.values()) {
+        expect(Buffer.from(secret).toString()).toBe(canary);
+        seen.push(secret);
+      }
+      return original(request);
+    });
+    const reference = randomUUID();
+    const configuration = draft({ secretReferences: [reference] });
+    const secrets = { [reference]: Buffer.from(canary).toString('base64') };
+    for (const [expectedRevision, outcome] of [
+      [null, 'result'],
+      [7, 'error'],
+    ] as const) {
+      expect(
+        await client.call('configurations.save', { configuration, expectedRevision, secrets }),
+      ).toHaveProperty(outcome);
+    }
+    expect(seen).toHaveLength(2);
+    for (const secret of seen) expect([...secret].every((byte) => byte === 0)).toBe(true);
   });
 
   it('[M6] are removed with their running session, which clients hear of in order', async () => {

@@ -11,6 +11,7 @@ import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
 
 const directory = useTemporaryDirectory();
 const numbered = z.looseObject({ sequence: z.int() });
+const use = 'org.sallyport.helper.use';
 const configure = 'org.sallyport.helper.configure';
 
 const [alice, bob, admin, stranger] = [1000, 1001, 1002, 1003];
@@ -44,20 +45,15 @@ async function saveAs(
   return answer;
 }
 
-async function statusOf(client: MemoryClient, id: string, status: string): Promise<void> {
+/** Waits until the session has a status, as root sees it. */
+async function reaches(id: string, status: string): Promise<void> {
+  const root = await rig.client();
   await vi.waitFor(async () => {
-    expect(await client.call('events.subscribe')).toHaveProperty(
+    expect(await root.call('events.subscribe')).toHaveProperty(
       'result.sessions',
       expect.arrayContaining([expect.objectContaining({ configurationId: id, status })]),
     );
   });
-}
-
-/** Waits until the session has a status, as root sees it. */
-async function reaches(id: string, status: string): Promise<void> {
-  const root = await rig.client();
-  await statusOf(root, id, status);
-  root.close();
 }
 
 /** The names and payloads of a client's notifications, whose numbers have no gaps. */
@@ -163,12 +159,12 @@ describe('[M5] [E8] a user’s own configuration', () => {
     for (const watcher of watchers) await watcher.call('events.subscribe');
     const since = watchers.map((watcher) => watcher.received.length);
     await owner.call('session.start', { id: own.id });
-    await statusOf(await rig.client(), own.id, 'connected');
+    await reaches(own.id, 'connected');
     const push = Buffer.from('!clinic').toString('base64');
     await owner.call('session.sendProviderMessage', { id: own.id, message: push, timeout: 1000 });
     await saveAs(bob, { ...own, name: 'Renamed clinic' }, 1);
     await owner.call('session.stop', { id: own.id });
-    await statusOf(await rig.client(), own.id, 'disconnected');
+    await reaches(own.id, 'disconnected');
 
     const [mine, ...others] = watchers.map((watcher, index) => told(watcher, since[index] ?? 0));
     expect(JSON.stringify(mine)).toContain('Renamed clinic');
@@ -210,20 +206,20 @@ describe('[M5] [E8] a user’s own configuration', () => {
     await saveAs(alice, shared);
     const [owner, other] = [await rig.client(alice), await rig.client(bob)];
     await owner.call('session.start', { id: own.id });
-    await statusOf(owner, own.id, 'connected');
+    await reaches(own.id, 'connected');
     for (const supersede of [false, true]) {
       const { error } = await other.call('session.start', { id: shared.id, supersede });
       expect(error).toMatchObject({ data: { code: 'sessionConflict', details: { sessions: [] } } });
       expect(JSON.stringify(error)).not.toContain(own.name);
       expect(JSON.stringify(error)).not.toContain(own.id);
     }
-    await statusOf(owner, own.id, 'connected');
+    await reaches(own.id, 'connected');
     expect(await owner.call('session.start', { id: shared.id })).toMatchObject({
       error: { data: { details: { sessions: [{ id: own.id, name: own.name }] } } },
     });
     expect(await owner.call('session.start', { id: shared.id, supersede: true })).toHaveProperty('result');
-    await statusOf(owner, shared.id, 'connected');
-    await statusOf(owner, own.id, 'disconnected');
+    await reaches(shared.id, 'connected');
+    await reaches(own.id, 'disconnected');
   });
 });
 
@@ -246,8 +242,6 @@ describe('[E8] a client that was dropped', () => {
 });
 
 describe('[E8] others', () => {
-  const use = 'org.sallyport.helper.use';
-
   /** Calls everything that a container may, and an observer, about all that there is. */
   async function askEverything(client: MemoryClient): Promise<void> {
     await client.call('extension.list');
@@ -255,10 +249,9 @@ describe('[E8] others', () => {
     await client.call('events.subscribe');
     const shared = draft({ name: `Shared ${randomUUID()}`, scope: 'system' });
     await saveAs(alice, shared);
-    await client.call('configurations.load', { id: shared.id });
     for (const supersede of [false, true]) await client.call('session.start', { id: shared.id, supersede });
-    await client.call('session.statistics', { id: shared.id });
-    await client.call('session.stop', { id: shared.id });
+    for (const method of ['configurations.load', 'session.statistics', 'session.stop'])
+      await client.call(method, { id: shared.id });
     await client.call('session.lastDisconnectError', { id: shared.id });
     await client.call('configurations.save', { configuration: draft(), expectedRevision: null });
     await client.call('log.read');
@@ -339,8 +332,7 @@ describe('[E8] others', () => {
     await other.call('events.subscribe');
     await owner.call('session.start', { id: own.id });
     await reaches(own.id, 'connected');
-    const since = other.received.length;
-    const before = other.notifications('sessions.changed').length;
+    const [since, before] = [other.received.length, other.notifications('sessions.changed').length];
     await saveAs(alice, { ...own, scope: 'system' }, 1);
     await saveAs(alice, { ...own, scope: 'user' }, 2);
     expect(other.received.slice(since).map((one) => one['method'])).toEqual([
@@ -375,16 +367,13 @@ describe('[E8] others', () => {
 });
 
 describe('the role that notifications go by', () => {
-  const use = 'org.sallyport.helper.use';
-
   it('[E8] brings what was missed when it rises, and takes it back when it falls', async () => {
     const mine = draft({ name: 'Mine' });
     await saveAs(stranger, mine);
     const shared = draft({ name: 'Office', scope: 'system' });
     await saveAs(alice, shared);
     const client = await rig.client(stranger);
-    const sessionsOf = async (): Promise<unknown> => await client.call('events.subscribe');
-    expect(await sessionsOf()).toMatchObject({ result: { configurations: [] } });
+    expect(await client.call('events.subscribe')).toMatchObject({ result: { configurations: [] } });
     await (await rig.client()).call('session.start', { id: shared.id });
     await reaches(shared.id, 'connected');
     let since = client.received.length;
