@@ -261,7 +261,7 @@ describe('with a person at the screen', () => {
     const open: Promise<AuthorityAnswer>[] = [];
     for (let count = 0; count < maximumDialogsPerUid; count += 1)
       open.push(ask(subject, 'configure', { interactive: true }));
-    expect(await ask(subject, 'configure', { interactive: true })).toBe('challenge');
+    expect(await ask(subject, 'configure', { interactive: true })).toBe('busy');
     await rig.answer(alice, 'dismiss');
     expect(new Set(await Promise.all(open))).toEqual(new Set(['dismissed']));
     await rig.answer(alice, 'yes');
