@@ -41,9 +41,7 @@ export function native(): Native {
 
 /** The build that made the addon made its declarations as well; what is looked for is the newest part of both. */
 function isNative(addon: unknown): addon is Native {
-  return (
-    typeof addon === 'object' && addon !== null && 'EndpointListener' in addon && 'Vault' in addon
-  );
+  return typeof addon === 'object' && addon !== null && 'EndpointListener' in addon && 'Vault' in addon;
 }
 
 /** Buffers for `TunFlow`, whose memory must stay where it is. */
