@@ -107,8 +107,12 @@ function receive(
   onEvent: (event: ListenerEvent) => void,
 ): void {
   switch (event.kind) {
+    case 'frames':
+      for (const data of event.payloads) {
+        onEvent({ kind: 'frame', connectionId: event.connectionId, data });
+      }
+      break;
     case 'connection':
-    case 'frame':
     case 'closed':
     case 'refused':
       onEvent(event);

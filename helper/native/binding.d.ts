@@ -253,9 +253,9 @@ export type EndpointEvent =
   | { kind: 'connection'; /** Names the connection in all that follows. */
     connectionId: number; /** Who it is. */
   peer: EndpointPeer }
-  | { kind: 'frame'; /** The connection it came on. */
-    connectionId: number; /** Its payload, never empty. */
-  data: Buffer }
+  | { kind: 'frames'; /** The connection they came on. */
+    connectionId: number; /** Their payloads in order, none empty. */
+  payloads: Buffer[] }
   | { kind: 'closed'; /** The connection. */
     connectionId: number; /**
      * `prematureFrame`, `wrongNonce`, `peerClosed`, `peerExited`, `frameTooLarge`, `emptyFrame`,

@@ -51,7 +51,7 @@ try {
     requireSameNamespaces: true, inheritedDescriptors: inheritedDescriptors(process.env, process.pid),
   }, (event) => {
     if (event.kind === 'connection') listener.release(event.connectionId);
-    if (event.kind === 'frame') say('frame ' + event.data);
+    if (event.kind === 'frames') for (const data of event.payloads) say('frame ' + data);
     if (event.kind === 'closed') say('closed ' + event.reason);
   });
   say('listening');

@@ -10,8 +10,21 @@ import { noncePayloadBytes } from '@sallyport/shared/protocol/handshake.ts';
 import type { EndpointEvent, EndpointListener, EndpointOptions } from '../binding.d.ts';
 import { native } from '../load.ts';
 
-type Kind = EndpointEvent['kind'];
-type EventOf<K extends Kind> = Extract<EndpointEvent, { kind: K }>;
+type Batch = Extract<EndpointEvent, { kind: 'frames' }>;
+
+/** An event of the listener, each frame by itself. */
+export type SingleEvent =
+  | Exclude<EndpointEvent, Batch>
+  | { readonly kind: 'frame'; readonly connectionId: number; readonly data: Buffer };
+type Kind = SingleEvent['kind'];
+type EventOf<K extends Kind> = Extract<SingleEvent, { kind: K }>;
+
+/** Takes frames that came together apart. */
+export function singleEvents(event: EndpointEvent): readonly SingleEvent[] {
+  if (event.kind !== 'frames') return [event];
+  const { connectionId, payloads } = event;
+  return payloads.map((data) => ({ kind: 'frame', connectionId, data }));
+}
 
 /** What a listener does with a connection at once: lets it speak, or leaves it held. */
 export interface Reception {
@@ -34,17 +47,19 @@ export class TestEndpoint implements Disposable {
 
   constructor(
     options: Partial<EndpointOptions> = {},
-    onEvent?: (event: EndpointEvent) => void,
+    onEvent?: (event: SingleEvent) => void,
     { release }: Reception = { release: true },
   ) {
     try {
       this.#listener = native().EndpointListener.listen(
         { ...defaults, path: this.path, ...options },
-        (event) => {
-          const same: EndpointEvent[] = this.#events[event.kind];
-          same.push(event);
-          if (release && event.kind === 'connection') this.#listener.release(event.connectionId);
-          onEvent?.(event);
+        (batch) => {
+          for (const event of singleEvents(batch)) {
+            const same: SingleEvent[] = this.#events[event.kind];
+            same.push(event);
+            if (release && event.kind === 'connection') this.#listener.release(event.connectionId);
+            onEvent?.(event);
+          }
           for (const watcher of this.#watchers) watcher();
         },
       );

@@ -107,13 +107,13 @@ pub enum EndpointEvent {
         /// Who it is.
         peer: EndpointPeer,
     },
-    /// A whole frame.
-    Frame {
-        /// The connection it came on.
+    /// Whole frames that arrived together, 1 to 16.
+    Frames {
+        /// The connection they came on.
         connection_id: u32,
-        /// Its payload, never empty.
-        #[napi(ts_type = "Buffer")]
-        data: Payload,
+        /// Their payloads in order, none empty.
+        #[napi(ts_type = "Buffer[]")]
+        payloads: Vec<Payload>,
     },
     /// A connection has ended; nothing more comes from it.
     Closed {
@@ -152,9 +152,9 @@ impl From<Message> for EndpointEvent {
                 connection_id,
                 peer: (*peer).into(),
             },
-            Message::Frame(connection_id, data, _permit) => Self::Frame {
+            Message::Frames(connection_id, payloads, _permit) => Self::Frames {
                 connection_id,
-                data: Payload(data),
+                payloads: payloads.into_iter().map(Payload).collect(),
             },
             Message::Closed(connection_id, reason, _slot) => Self::Closed {
                 connection_id,

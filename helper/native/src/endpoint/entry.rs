@@ -13,13 +13,16 @@ use super::line::{Line, Permit};
 use super::peer::{self, Peer};
 use super::shared::{Shared, Slot};
 
+/// Frames that are handed over in one call: each call wakes JavaScript's thread.
+const BATCH: usize = 16;
+
 /// What the endpoint tells JavaScript.
 #[derive(Debug)]
 pub enum Message {
     /// A connection is open; its process is pinned.
     Connection(u32, Box<Described>),
-    /// A payload; the permit is dropped when JavaScript has it.
-    Frame(u32, Vec<u8>, Permit),
+    /// Payloads, in order; the permit is dropped when JavaScript has them.
+    Frames(u32, Vec<Vec<u8>>, Permit),
     /// A connection's last word.
     Closed(u32, String, Slot),
     /// A connection was turned away before it had a number.
@@ -137,21 +140,37 @@ impl Entry {
                 self.deadline = None;
                 return Delivered::Paused;
             }
-            match self.decoder.next() {
+            let (payloads, end) = self.batch();
+            if !payloads.is_empty() {
+                self.greeted = true;
+                self.deadline = None;
+                let bytes = payloads.iter().map(Vec::len).sum();
+                let permit = Permit::new(shared, &self.line, payloads.len(), bytes);
+                emit(Message::Frames(self.line.id, payloads, permit));
+            }
+            match end {
                 Err(broken) => return Delivered::Broken(broken),
-                Ok(Some(payload)) => {
-                    self.greeted = true;
-                    self.deadline = None;
-                    let permit = Permit::new(shared, &self.line, payload.len());
-                    emit(Message::Frame(self.line.id, payload, permit));
-                }
-                Ok(None) => {
+                Ok(true) => {
                     if self.decoder.is_amid() {
                         self.deadline.get_or_insert_with(|| Instant::now() + limit);
                     }
                     return Delivered::Everything;
                 }
+                Ok(false) => {}
             }
         }
+    }
+
+    /// Whole frames that are here, up to a batch, and whether they are all.
+    fn batch(&mut self) -> (Vec<Vec<u8>>, Result<bool, Broken>) {
+        let mut payloads = Vec::new();
+        while payloads.len() < BATCH {
+            match self.decoder.next() {
+                Ok(Some(payload)) => payloads.push(payload),
+                Ok(None) => return (payloads, Ok(true)),
+                Err(broken) => return (payloads, Err(broken)),
+            }
+        }
+        (payloads, Ok(false))
     }
 }

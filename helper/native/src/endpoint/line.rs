@@ -12,7 +12,7 @@ use super::peer::Peer;
 use super::share::Share;
 use super::shared::{Command, Shared};
 
-/// Frames of one connection that may wait for JavaScript.
+/// Frames of one connection that may wait for JavaScript, before the batch that is added to them.
 const FRAMES: usize = 64;
 
 /// A lock that a panic elsewhere does not spoil.
@@ -118,38 +118,40 @@ impl Line {
     }
 }
 
-/// A frame on its way to JavaScript; dropped when JavaScript has it.
+/// Frames on their way to JavaScript; dropped when JavaScript has them.
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
     line: Arc<Line>,
-    length: usize,
+    frames: usize,
+    bytes: usize,
 }
 
 impl Permit {
-    /// Counts a frame of `length` bytes.
-    pub fn new(shared: &Arc<Shared>, line: &Arc<Line>, length: usize) -> Self {
-        line.frames.fetch_add(1, Ordering::SeqCst);
-        line.bytes.fetch_add(length, Ordering::SeqCst);
-        line.share.take();
+    /// Counts frames, of so many bytes together.
+    pub fn new(shared: &Arc<Shared>, line: &Arc<Line>, frames: usize, bytes: usize) -> Self {
+        line.frames.fetch_add(frames, Ordering::SeqCst);
+        line.bytes.fetch_add(bytes, Ordering::SeqCst);
+        line.share.take(frames);
         Self {
             shared: Arc::clone(shared),
             line: Arc::clone(line),
-            length,
+            frames,
+            bytes,
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.line.frames.fetch_sub(1, Ordering::SeqCst);
-        self.line.bytes.fetch_sub(self.length, Ordering::SeqCst);
+        self.line.frames.fetch_sub(self.frames, Ordering::SeqCst);
+        self.line.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
         if self.line.paused.swap(false, Ordering::SeqCst) {
             self.shared.command(Command::Resume(self.line.id));
         }
         self.line
             .share
-            .give_back(|id| self.shared.command(Command::Resume(id)));
+            .give_back(self.frames, |id| self.shared.command(Command::Resume(id)));
     }
 }
 
@@ -164,7 +166,7 @@ mod tests {
         let (line, _other) = line(7);
         let mut permits: Vec<Permit> = Vec::new();
         while line.may_deliver(100) {
-            permits.push(Permit::new(&shared, &line, 1));
+            permits.push(Permit::new(&shared, &line, 1, 1));
         }
         assert_eq!(permits.len(), FRAMES);
         assert_eq!(shared.take_commands(), []);
@@ -172,7 +174,12 @@ mod tests {
         permits.pop();
         assert_eq!(shared.take_commands(), [Command::Resume(7)], "once");
         permits.clear();
-        permits.push(Permit::new(&shared, &line, 101));
+        while line.may_deliver(100) {
+            permits.push(Permit::new(&shared, &line, 16, 16));
+        }
+        assert_eq!(permits.len(), FRAMES / 16, "each frame of a batch counts");
+        permits.clear();
+        permits.push(Permit::new(&shared, &line, 1, 101));
         assert!(!line.may_deliver(100), "bytes count as well");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::line::lock;
 
-/// Frames of one uid, over all its connections, that may wait for JavaScript: a flood of one uid delays the others by
-/// no more than this many.
+/// Frames of one uid, over all its connections, that may wait for JavaScript before the batch that is added to them: a
+/// flood of one uid delays the others by no more.
 pub const FRAMES: usize = 64;
 
 /// The share of a uid: of frames its connections take in turn, of bytes who comes first.
@@ -51,22 +51,22 @@ impl Share {
         self.frames.load(Ordering::SeqCst) < self.limit
     }
 
-    /// Counts a frame.
-    pub fn take(&self) {
-        self.frames.fetch_add(1, Ordering::SeqCst);
+    /// Counts frames.
+    pub fn take(&self, count: usize) {
+        self.frames.fetch_add(count, Ordering::SeqCst);
     }
 
-    /// Counts a frame that JavaScript has; `resume` gets the connection that has waited longest. After the last frame
+    /// Counts frames that JavaScript has; `resume` gets the connection that has waited longest. After the last frame
     /// it gets all: those that are gone make no use of it, and nothing would come after.
-    pub fn give_back(&self, mut resume: impl FnMut(u32)) {
-        let left = self.frames.fetch_sub(1, Ordering::SeqCst) - 1;
+    pub fn give_back(&self, count: usize, mut resume: impl FnMut(u32)) {
+        let left = self.frames.fetch_sub(count, Ordering::SeqCst) - count;
         let mut waiting = lock(&self.waiting);
-        let count = if left == 0 {
+        let woken = if left == 0 {
             waiting.len()
         } else {
             waiting.len().min(1)
         };
-        waiting.drain(..count).for_each(&mut resume);
+        waiting.drain(..woken).for_each(&mut resume);
     }
 
     /// Counts memory for what waits to be sent; false if that would be more than the share, and then counts nothing.
@@ -99,7 +99,7 @@ mod tests {
 
     fn resumed(share: &Share) -> Vec<u32> {
         let mut connections = Vec::new();
-        share.give_back(|connection| connections.push(connection));
+        share.give_back(1, |connection| connections.push(connection));
         connections
     }
 
@@ -108,14 +108,14 @@ mod tests {
         let share = Share::new(3, 0);
         for _ in 0..3 {
             assert!(share.may_take(1));
-            share.take();
+            share.take(1);
         }
         for connection in [1, 2, 1, 3] {
             assert!(!share.may_take(connection));
         }
         assert_eq!(resumed(&share), [1]);
         assert!(share.may_take(1));
-        share.take();
+        share.take(1);
         assert!(!share.may_take(1), "it has to wait behind the others");
         assert_eq!(resumed(&share), [2]);
         assert_eq!(resumed(&share), [3]);
@@ -125,13 +125,13 @@ mod tests {
     #[test]
     fn the_last_frame_wakes_everybody() {
         let share = Share::new(1, 0);
-        share.take();
+        share.take(1);
         for connection in 1..=5 {
             assert!(!share.may_take(connection));
         }
         assert_eq!(resumed(&share), [1, 2, 3, 4, 5]);
         assert!(share.may_take(6));
-        share.take();
+        share.take(1);
         assert_eq!(resumed(&share), []);
     }
 
