@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import { importWireGuardConf } from '@sallyport/shared/client/import-wireguard-conf.ts';
+import { secretReferenceSchema } from '@sallyport/shared/protocol/configuration.ts';
 import type { TunnelProviderManager } from '@sallyport/shared/client/tunnel-provider-manager.ts';
 import { Background } from '../../test/rig/background.ts';
 import { foreignPeer } from '../../test/rig/foreign-peer.ts';
@@ -97,7 +98,9 @@ client.close();
 
 const leftovers = await say.step('What is left behind', async () => {
   const after = await snapshotNetwork();
-  const secrets = await readdir(join(helper.directory, 'state', 'secrets'));
+  // The key that seals the secrets stays; secrets themselves are named by their references.
+  const names = await readdir(join(helper.directory, 'state', 'secrets'));
+  const secrets = names.filter((name) => secretReferenceSchema.safeParse(name).success);
   const all = [...diffSnapshots(before, after), ...secrets.map((name) => `secret ${name}`)];
   return [all, all.length === 0 ? 'nothing' : all.join('; ')];
 });
