@@ -68,10 +68,10 @@ const accessibility: readonly Prerequisite[] = [
 
 const table: Readonly<Record<Tier, readonly Prerequisite[]>> = {
   unit: [program('python3', 'python3'), program('unshare', 'util-linux'), program('setpriv', 'util-linux')],
-  netns: [...network, program('tcpdump', 'tcpdump')],
+  netns: [...network, program('tcpdump', 'tcpdump'), program('systemd-creds', 'systemd')],
   bus: [...network, ...bus, ...polkit, file('/usr/lib/python3/dist-packages/dbusmock', 'python3-dbusmock')],
   desktop: [...network, ...electron, ...bus, ...polkit, ...screen, ...accessibility],
-  attack: [...network, ...bus, ...polkit, program('cc', 'gcc'), program('nsenter', 'util-linux')],
+  attack: [...network, ...bus, ...polkit, program('nsenter', 'util-linux'), program('openssl', 'openssl')],
   fuzz: [
     program('ip', 'iproute2'),
     program('wg', 'wireguard-tools'),
