@@ -1,12 +1,11 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { EndpointError, serializeError } from '@sallyport/shared/protocol/errors.ts';
-import { encodePayload } from '@sallyport/shared/protocol/messages.ts';
+import { EndpointError } from '@sallyport/shared/protocol/errors.ts';
 import type { EndpointEvent } from '../native/binding.d.ts';
 import { native } from '../native/load.ts';
 import type { Listener, ListenerEvent } from './listener.ts';
 import { TurnOutbox } from './turn-outbox.ts';
-import { applicationError } from './frame-connection.ts';
+import { failure } from './frame-connection.ts';
 import { inheritedDescriptors } from './inherited-descriptors.ts';
 
 export interface ListenOptions {
@@ -91,14 +90,7 @@ function busyPayload(): Buffer {
     'tooManyRequests',
     'This user’s programs have too many connections to the helper, or make them too fast. Close some, then try again.',
   );
-  const data = serializeError(error);
-  return Buffer.from(
-    encodePayload({
-      jsonrpc: '2.0',
-      id: null,
-      error: { code: applicationError, message: data.message, data },
-    }),
-  );
+  return Buffer.from(failure(null, error));
 }
 
 function receive(

@@ -1,30 +1,19 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { maximumPkcs12Bytes } from '../protocol/keychain.ts';
-import { EndpointConnection } from './endpoint-connection.ts';
 import { importIdentity } from './import-identity.ts';
-import { ReconnectingClient } from './reconnecting-client.ts';
-import { FakeHelper } from './testing/fake-helper.ts';
+import type { ReconnectingClient } from './reconnecting-client.ts';
+import { connectClient, type ConnectedClient } from './testing/connected-client.ts';
+import type { FakeHelper } from './testing/fake-helper.ts';
 
+let connected: ConnectedClient;
 let helper: FakeHelper;
 let client: ReconnectingClient;
 
 beforeEach(async () => {
-  helper = await FakeHelper.start();
-  client = new ReconnectingClient({
-    connect: (receiver) =>
-      EndpointConnection.open({
-        path: helper.endpoint.path,
-        client: { name: 'test', version: '1' },
-        receiver,
-      }),
-  });
-  client.start();
-  await client.ready();
+  connected = await connectClient();
+  ({ helper, client } = connected);
 });
-afterEach(async () => {
-  client.close();
-  await helper.close();
-});
+afterEach(() => connected[Symbol.asyncDispose]());
 
 it.each([
   ['a file', new Uint8Array(maximumPkcs12Bytes + 1), 'x'],

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FormatError } from '../formats/format-error.ts';
 import { TunnelNameError } from '../formats/tunnel-name.ts';
-import { EndpointConnection } from './endpoint-connection.ts';
 import { importWireGuardConf, readWireGuardFile, tunnelNameOf } from './import-wireguard-conf.ts';
-import { ReconnectingClient } from './reconnecting-client.ts';
-import { FakeHelper } from './testing/fake-helper.ts';
+import type { ReconnectingClient } from './reconnecting-client.ts';
+import { connectClient, type ConnectedClient } from './testing/connected-client.ts';
+import type { FakeHelper } from './testing/fake-helper.ts';
 import { samplePrivateKey, sampleConf } from './testing/sample-conf.ts';
 
 const bytes = new TextEncoder().encode(sampleConf);
@@ -44,25 +44,15 @@ describe('reading', () => {
 });
 
 describe('storing', () => {
+  let connected: ConnectedClient;
   let helper: FakeHelper;
   let client: ReconnectingClient;
+
   beforeEach(async () => {
-    helper = await FakeHelper.start();
-    client = new ReconnectingClient({
-      connect: (receiver) =>
-        EndpointConnection.open({
-          path: helper.endpoint.path,
-          client: { name: 'test', version: '1' },
-          receiver,
-        }),
-    });
-    client.start();
-    await client.ready();
+    connected = await connectClient();
+    ({ helper, client } = connected);
   });
-  afterEach(async () => {
-    client.close();
-    await helper.close();
-  });
+  afterEach(() => connected[Symbol.asyncDispose]());
 
   it('gives a manager that can start at once, its keys in the secret store only', async () => {
     const manager = await importWireGuardConf(client, { bytes, fileName });

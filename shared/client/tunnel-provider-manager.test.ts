@@ -1,31 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { VPNError } from '../protocol/errors.ts';
-import { EndpointConnection } from './endpoint-connection.ts';
-import { ReconnectingClient } from './reconnecting-client.ts';
-import { FakeHelper, serverNotResponding } from './testing/fake-helper.ts';
+import type { ReconnectingClient } from './reconnecting-client.ts';
+import { connectClient, type ConnectedClient } from './testing/connected-client.ts';
+import { serverNotResponding, type FakeHelper } from './testing/fake-helper.ts';
 import { sampleDraft } from './testing/sample-draft.ts';
 import { TunnelProviderManager } from './tunnel-provider-manager.ts';
 
+let connected: ConnectedClient;
 let helper: FakeHelper;
 let client: ReconnectingClient;
 
 beforeEach(async () => {
-  helper = await FakeHelper.start();
-  client = new ReconnectingClient({
-    connect: (receiver) =>
-      EndpointConnection.open({
-        path: helper.endpoint.path,
-        client: { name: 'test', version: '1' },
-        receiver,
-      }),
-  });
-  client.start();
-  await client.ready();
+  connected = await connectClient();
+  ({ helper, client } = connected);
 });
-afterEach(async () => {
-  client.close();
-  await helper.close();
-});
+afterEach(() => connected[Symbol.asyncDispose]());
 
 function newManager(name = 'Home'): TunnelProviderManager {
   const manager = new TunnelProviderManager(client);

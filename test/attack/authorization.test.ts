@@ -165,31 +165,14 @@ describe('[E8] several at once', () => {
     }
     const shared = await saved(owner, { scope: 'system' });
     const own = await saved(owner, { scope: 'user' });
+    const runs = async (id: string): Promise<boolean> =>
+      codeOf(await owner.call('session.sendProviderMessage', { id, message: 'AAAA', timeout: 1000 })) ===
+      'answered';
     for (const configuration of [shared, own]) {
       expect(codeOf(await owner.call('session.start', { id: configuration }))).toBe('answered');
-      await waitUntil(
-        'the session to run',
-        async () =>
-          codeOf(
-            await owner.call('session.sendProviderMessage', {
-              id: configuration,
-              message: 'AAAA',
-              timeout: 1000,
-            }),
-          ) === 'answered',
-      );
+      await waitUntil('the session to run', () => runs(configuration));
       expect(codeOf(await owner.call('session.stop', { id: configuration }))).toBe('answered');
-      await waitUntil(
-        'the session to end',
-        async () =>
-          codeOf(
-            await owner.call('session.sendProviderMessage', {
-              id: configuration,
-              message: 'AAAA',
-              timeout: 1000,
-            }),
-          ) !== 'answered',
-      );
+      await waitUntil('the session to end', async () => !(await runs(configuration)));
     }
     const told = [];
     for (const client of clients) told.push(await client.told(0.5));
